@@ -1,0 +1,85 @@
+# Every target works on a fresh clone: what it needs beyond Go comes from the module proxy, pinned in internal/*.mod.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 10s
+BENCH    ?=
+
+# One setting for all builds, or each would compile the dependencies anew. No version control stamp: the version is passed
+# in, and a checkout that belongs to another user would not build.
+export CGO_ENABLED := 0
+export GOFLAGS     := $(GOFLAGS) -buildvcs=false
+
+BIN     := $(CURDIR)/.cache/bin
+TOOL    := go tool -modfile=internal/tools.mod
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Tests that run kustomize find it here; without it they look at PATH.
+export KUSTOMIZE ?= $(BIN)/kustomize
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/eso-tenant, static
+	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/eso-tenant ./cmd/eso-tenant
+
+.PHONY: test
+test: tools ## the fast tests
+	go test ./...
+
+.PHONY: race
+race: tools ## the tests of the packages that use goroutines, under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race -short $$(grep -rlE --include='*.go' --exclude-dir=e2e '(^|[^[:alnum:]_.])go func|\b(sync|errgroup)\.' . \
+	  | grep -v '^./\.' | xargs -r -n1 dirname | sort -u)
+
+.PHONY: lint
+lint: ## go vet and the other linters of .golangci.yaml
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: fmt
+fmt: ## format Go files in place
+	$(TOOL) golangci-lint fmt
+
+.PHONY: golden
+golden: tools ## rewrite the golden files from what the code does now
+	UPDATE_GOLDEN=1 go test ./...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME
+	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { names[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }' | \
+	while read -r package name; do \
+	  echo "$$package $$name"; \
+	  go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+	done
+
+.PHONY: examples
+examples: build ## render each example that has a Platform
+	@for example in examples/*/; do \
+	  grep -qrs --include='*.yaml' '^kind: Platform' "$$example" || continue; \
+	  echo "$$example"; \
+	  bin/eso-tenant render "$$example" > /dev/null || exit 1; \
+	done
+
+.PHONY: bench
+bench: ## CPU time and memory beside helm, jsonnet and cue; BENCH holds its flags
+	go run ./internal/bench $(BENCH)
+
+.PHONY: tools
+tools: $(BIN)/kustomize ## what tests run besides Go
+
+$(BIN)/kustomize: internal/tools.mod
+	go build -modfile=$< -o $@ sigs.k8s.io/kustomize/kustomize/v5
+
+.PHONY: clean
+clean: ## remove all that was built
+	rm -rf bin .cache
+
+.PHONY: ci
+ci: ## all that the pipeline runs
+	.ci/run

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eso-tenant/eso-tenant/fn"
+	"github.com/eso-tenant/eso-tenant/internal/problem"
+)
+
+func newRender(s streams) *cobra.Command {
+	var output string
+	var selection fn.Selection
+	cmd := &cobra.Command{
+		Use:   "render [PATH…]",
+		Short: "Expand specifications into manifests",
+		Long: `Render reads specifications (files, folders, or - for standard input; by
+default the current folder) and writes the manifests of one cluster to standard
+output, or those of all clusters to a folder:
+
+  <cluster>/platform/           the operator's own roles, and its chart's values
+  <cluster>/tenants/<tenant>/   one file per namespace
+  <cluster>/flux/               Flux Kustomizations, if the Platform has flux
+
+Nothing is written if there is a problem. A folder is replaced whole, and only
+if eso-tenant made it.`,
+		Example: `  eso-tenant render examples/quickstart | kubectl apply --server-side -f -
+  eso-tenant render platforms tenants -o rendered
+  eso-tenant render platforms tenants --cluster eu-1 --tenant payments`,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			return s.render(cmd.Context(), paths, output, selection)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this `folder` instead of standard output")
+	cmd.Flags().StringSliceVar(&selection.Clusters, "cluster", nil, "render these clusters (Platforms) only")
+	cmd.Flags().StringSliceVar(&selection.Tenants, "tenant", nil, "render these tenants only, and nothing of the Platform's own")
+	return cmd
+}
+
+func (s streams) render(ctx context.Context, paths []string, output string, selection fn.Selection) error {
+	progress := s.progress("reading specifications")
+	rendering, problems := build(paths, s)
+	progress.stop()
+	if err := s.report(problems); err != nil {
+		return err
+	}
+	selected, err := rendering.Select(selection)
+	if err != nil {
+		return &exit{code: exitUsage, cause: err}
+	}
+	defer s.progress("writing manifests").stop()
+	if output == "" {
+		return s.renderStream(ctx, selected)
+	}
+	return s.renderFolder(ctx, selected, output)
+}
+
+// build reads and decodes what the paths name, by default the current folder.
+func build(paths []string, s streams) (*fn.Rendering, problem.List) {
+	if len(paths) == 0 {
+		paths = []string{"."}
+	}
+	sources, unread := fn.ReadSources(paths, s.in)
+	rendering, problems := fn.Build(sources)
+	all := append(unread, problems...)
+	if rendering != nil && len(rendering.Clusters()) == 0 && all.Errors() == 0 {
+		all = append(all, problem.Problem{
+			Rule: problem.SourceEmpty, Position: problem.Position{File: strings.Join(paths, " ")},
+			Message: "there is no specification here",
+			Hint:    "a Platform and its Tenants have apiVersion eso-tenant.dev/v1alpha1",
+		})
+	}
+	return rendering, all
+}
+
+func (s streams) renderStream(ctx context.Context, r *fn.Rendering) error {
+	if clusters := r.Clusters(); len(clusters) > 1 {
+		return &exit{code: exitUsage, cause: fmt.Errorf("there are several clusters: %s; name one with --cluster, or a folder with -o", strings.Join(clusters, ", "))}
+	}
+	out := bufio.NewWriterSize(s.out, 64<<10)
+	if err := r.WriteStream(ctx, out); err != nil {
+		return failed(err)
+	}
+	if err := out.Flush(); err != nil {
+		return failed(fmt.Errorf("writing output: %w", err))
+	}
+	return nil
+}
+
+func (s streams) renderFolder(ctx context.Context, r *fn.Rendering, folder string) error {
+	if err := r.WriteFolder(ctx, folder); err != nil {
+		if errors.Is(err, context.Canceled) {
+			err = errors.New("interrupted; what was there before is still there")
+		}
+		return failed(err)
+	}
+	fmt.Fprintf(s.err, "%s: %s\n", problem.Clean(folder), counted(r)) //nolint:errcheck // the work is done
+	return nil
+}
+
+// counted says what a rendering has, such as "2 clusters, 12 tenants, 20 namespaces".
+func counted(r *fn.Rendering) string {
+	clusters, tenants, namespaces := r.Count()
+	text := plural(clusters, "cluster") + ", " + plural(tenants, "tenant") + ", " + plural(namespaces, "namespace")
+	if r.Foreign > 0 {
+		text += "; " + plural(r.Foreign, "document") + " of other kinds left alone"
+	}
+	return text
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/eso-tenant/eso-tenant/fn"
+	"github.com/eso-tenant/eso-tenant/internal/problem"
+)
+
+// The exit codes, as documented in the README.
+const (
+	exitFine     = 0 // nothing wrong
+	exitProblems = 1 // problems in the input
+	exitUsage    = 2 // the command line is wrong
+	exitFailed   = 3 // the work could not be done
+)
+
+// exit is an error that carries its exit code. Without a cause there is nothing
+// more to say.
+type exit struct {
+	code  int
+	cause error
+}
+
+func (e *exit) Error() string {
+	if e.cause == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.cause.Error()
+}
+
+func (e *exit) Unwrap() error { return e.cause }
+
+// failed says that the work could not be done.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exit{code: exitFailed, cause: err}
+}
+
+// streams are the process's own.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run executes a command line and returns the exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	root := newRoot(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var e *exit
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.As(err, &e):
+		if e.cause != nil {
+			s.sayError(e.cause)
+		}
+		return e.code
+	default: // from cobra, which has looked at the command line only
+		s.sayError(err)
+		fmt.Fprintln(s.err, "Run 'eso-tenant --help' for usage.") //nolint:errcheck // nothing is left to tell
+		return exitUsage
+	}
+}
+
+func (s streams) sayError(err error) {
+	fmt.Fprintln(s.err, "eso-tenant: "+problem.Clean(err.Error())) //nolint:errcheck // nothing is left to tell
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "eso-tenant",
+		Short: "Fence External Secrets Operator, tenant by tenant",
+		Long: `eso-tenant turns one small specification per tenant into the manifests that
+fence External Secrets Operator on a multi-tenant cluster: restricted service
+accounts, Roles that let the operator mint tokens for just these, and the
+operator's ClusterRole without the right to mint for any.
+
+Without a command, it is a KRM function: a ResourceList on standard input.`,
+		Example: `  eso-tenant vet examples/quickstart
+  eso-tenant render examples/quickstart
+  eso-tenant render examples/fleet -o rendered`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if isTerminal(s.in) {
+				return errors.Join(cmd.Help(), &exit{code: exitUsage})
+			}
+			return s.function()
+		},
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(newVet(s), newRender(s), newVersion(s))
+	return root
+}
+
+// function runs as a KRM function. kustomize shows the user nothing but
+// standard error, so the problems go there as well as into the results.
+func (s streams) function() error {
+	problems, err := fn.Run(s.in, s.out)
+	if err != nil {
+		return failed(err)
+	}
+	return s.report(problems)
+}
+
+// report writes problems to standard error. The error says that some of them
+// keep the output from being made.
+func (s streams) report(problems problem.List) error {
+	if err := problems.WriteText(s.err, s.style()); err != nil {
+		return failed(fmt.Errorf("writing to standard error: %w", err))
+	}
+	if problems.Errors() > 0 {
+		return &exit{code: exitProblems}
+	}
+	return nil
+}
+
+// style is in colour on a terminal only, and not where NO_COLOR is set.
+func (s streams) style() problem.Style {
+	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !isTerminal(s.err) {
+		return problem.Style{}
+	}
+	return problem.Color()
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

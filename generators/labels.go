@@ -1,0 +1,33 @@
+package generators
+
+// Labels and annotations that generated objects carry. Everything has the
+// first two.
+const (
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	LabelTenant    = "eso-tenant.dev/tenant" // schema.PlatformTenant on the Platform's own
+
+	ManagedBy = "eso-tenant"
+)
+
+// Pod Security admission's labels.
+const (
+	labelEnforce = "pod-security.kubernetes.io/enforce"
+	labelWarn    = "pod-security.kubernetes.io/warn"
+	labelAudit   = "pod-security.kubernetes.io/audit"
+)
+
+// labelNamespaceName is set on every Namespace by the API server.
+const labelNamespaceName = "kubernetes.io/metadata.name"
+
+// annotationPrune keeps Flux from deleting a Namespace, and all that is in it,
+// when its tenant goes.
+const annotationPrune = "kustomize.toolkit.fluxcd.io/prune"
+
+// What cloud providers, and so ESO, read on a service account.
+// Source: ESO v2.9.0, the auth code of each provider.
+const (
+	annotationRoleARN  = "eks.amazonaws.com/role-arn"
+	annotationClientID = "azure.workload.identity/client-id"
+	annotationTenantID = "azure.workload.identity/tenant-id"
+	annotationGSA      = "iam.gke.io/gcp-service-account"
+)

@@ -1,0 +1,148 @@
+package problem
+
+// Rule is the stable name of one thing that eso-tenant checks. Users write it
+// in filters, so a name is never given a second meaning.
+type Rule string
+
+// The rules, by what they are about. Each is described once, in rules.
+const (
+	// Sources: what cannot be read at all.
+	SourceUnreadable   Rule = "source-unreadable"
+	SourceTooLarge     Rule = "source-too-large"
+	SourceEmpty        Rule = "source-empty"
+	SourceEscapes      Rule = "source-escapes"
+	YAMLSyntax         Rule = "yaml-syntax"
+	YAMLEncoding       Rule = "yaml-encoding"
+	YAMLDuplicateKey   Rule = "yaml-duplicate-key"
+	YAMLAmbiguous      Rule = "yaml-ambiguous"
+	YAMLUnsupported    Rule = "yaml-unsupported"
+	YAMLTooDeep        Rule = "yaml-too-deep"
+	KindUnknown        Rule = "kind-unknown"
+	VersionUnsupported Rule = "version-unsupported"
+	TooManyProblems    Rule = "too-many-problems"
+
+	// The schema: what CUE refuses.
+	FieldUnknown  Rule = "field-unknown"
+	FieldMissing  Rule = "field-missing"
+	FieldType     Rule = "field-type"
+	FieldValue    Rule = "field-value"
+	NameInvalid   Rule = "name-invalid"
+	NameDuplicate Rule = "name-duplicate"
+	SchemaOther   Rule = "schema-other"
+	NotYet        Rule = "not-yet"
+
+	// The platform.
+	PlatformMissing       Rule = "platform-missing"
+	ESOVersionUnknown     Rule = "eso-version-unknown"
+	FeatureUnsupported    Rule = "feature-unsupported"
+	TrimUnsupported       Rule = "trim-unsupported"
+	ProviderKind          Rule = "provider-kind"
+	ProviderUnknown       Rule = "provider-unknown"
+	ProviderAuth          Rule = "provider-auth"
+	ProviderOwnIdentity   Rule = "provider-own-identity"
+	ProviderPlaintext     Rule = "provider-plaintext"
+	AudienceMissing       Rule = "audience-missing"
+	AudienceAPIServer     Rule = "audience-api-server"
+	AudienceTooMany       Rule = "audience-too-many"
+	SameClusterSecrets    Rule = "same-cluster-secrets"
+	PatternInvalid        Rule = "pattern-invalid"
+	PolicyLabelProtected  Rule = "policy-label-protected"
+	IdentityInvalid       Rule = "identity-invalid"
+	ServiceAccountTooLong Rule = "service-account-too-long"
+
+	// What a tenant claims.
+	ClusterUnknown      Rule = "cluster-unknown"
+	ClusterMissing      Rule = "cluster-missing"
+	NamespaceShared     Rule = "namespace-shared"
+	NamespaceReserved   Rule = "namespace-reserved"
+	NamespaceOutside    Rule = "namespace-outside-policy"
+	IdentityShared      Rule = "identity-shared"
+	IdentityOutside     Rule = "identity-outside-policy"
+	RemoteNamespace     Rule = "remote-namespace"
+	MemberKind          Rule = "member-kind"
+	MemberSystem        Rule = "member-system"
+	MemberCanMint       Rule = "member-can-mint"
+	PodSecurityWeaker   Rule = "pod-security-weaker"
+	LabelProtected      Rule = "label-protected"
+	LabelOutside        Rule = "label-outside-policy"
+	SettingOutside      Rule = "setting-outside-policy"
+	TenantRetired       Rule = "tenant-retired"
+	TenantReserved      Rule = "tenant-reserved"
+	TenantFile          Rule = "tenant-file"
+	ServiceAccountClash Rule = "service-account-clash"
+)
+
+// Info is what is known about a rule.
+type Info struct {
+	Severity Severity
+	Summary  string // what must hold
+}
+
+// Severity of the rule's problems, unless a problem states its own.
+func (r Rule) Severity() Severity { return rules[r].Severity }
+
+// Rules returns what is known about every rule.
+func Rules() map[Rule]Info { return rules }
+
+var rules = map[Rule]Info{
+	SourceUnreadable:   {Error, "every file named is a readable regular file"},
+	SourceTooLarge:     {Error, "sources stay within the bounds of size and number"},
+	SourceEmpty:        {Error, "there is something to read"},
+	SourceEscapes:      {Error, "a symbolic link in a folder stays inside that folder"},
+	YAMLSyntax:         {Error, "a source is well-formed YAML or JSON"},
+	YAMLEncoding:       {Error, "a source is UTF-8 text without control characters"},
+	YAMLDuplicateKey:   {Error, "a key stands once in its map"},
+	YAMLAmbiguous:      {Error, "a value means the same to every YAML parser"},
+	YAMLUnsupported:    {Error, "merge keys, custom tags and other rarities of YAML are not used"},
+	YAMLTooDeep:        {Error, "values are not nested too deep and aliases not expanded too far"},
+	KindUnknown:        {Error, "a document is a Platform, a Tenant or a TenantSet"},
+	VersionUnsupported: {Error, "a document's apiVersion is one that this version knows"},
+	TooManyProblems:    {Error, "problems are reported up to a bound"},
+
+	FieldUnknown:  {Error, "every field is one of the schema's"},
+	FieldMissing:  {Error, "required fields are there"},
+	FieldType:     {Error, "a field has the schema's type"},
+	FieldValue:    {Error, "a field's value is one that the schema allows"},
+	NameInvalid:   {Error, "names have the form that Kubernetes asks for"},
+	NameDuplicate: {Error, "a name is given to one object of its kind"},
+	SchemaOther:   {Error, "a document satisfies the schema"},
+	NotYet:        {Error, "a field that is accepted is also acted on by this version"},
+
+	PlatformMissing:       {Error, "there is a Platform for the tenants to live on"},
+	ESOVersionUnknown:     {Error, "the External Secrets Operator's release is one whose roles are known"},
+	FeatureUnsupported:    {Error, "a feature exists in the release in use"},
+	TrimUnsupported:       {Error, "a trim is possible in the rbac mode in use"},
+	ProviderKind:          {Error, "a provider states exactly one kind"},
+	ProviderUnknown:       {Error, "a store's provider is in the Platform's catalogue"},
+	ProviderAuth:          {Error, "a provider states exactly one way of exchanging the token"},
+	ProviderOwnIdentity:   {Error, "no store makes External Secrets Operator use its own identity or a static credential"},
+	ProviderPlaintext:     {Warning, "tokens and secrets travel encrypted"},
+	AudienceMissing:       {Error, "a token's audience is stated where the operator adds none"},
+	AudienceAPIServer:     {Error, "a fenced token is never valid at the API server"},
+	AudienceTooMany:       {Error, "a token has at most four audiences"},
+	SameClusterSecrets:    {Error, "a store of this same cluster names the Secrets that it may read"},
+	PatternInvalid:        {Error, "a policy's pattern is a valid regular expression"},
+	PolicyLabelProtected:  {Error, "a policy does not hand out keys that fences rely on"},
+	IdentityInvalid:       {Error, "an identity fits its provider's kind"},
+	ServiceAccountTooLong: {Error, "the name of a service account fits in 63 characters"},
+
+	ClusterUnknown:      {Error, "a cluster named is one of the Platforms"},
+	ClusterMissing:      {Error, "a tenant says which of several Platforms it lives on"},
+	NamespaceShared:     {Error, "a namespace belongs to one tenant"},
+	NamespaceReserved:   {Error, "the cluster's own namespaces are no tenant's"},
+	NamespaceOutside:    {Error, "a tenant's namespaces match the Platform's policy"},
+	IdentityShared:      {Error, "an external identity belongs to one tenant"},
+	IdentityOutside:     {Error, "an external identity matches the Platform's policy"},
+	RemoteNamespace:     {Error, "a store of this same cluster reads no other tenant's namespace"},
+	MemberKind:          {Error, "members are of the kinds that the Platform allows"},
+	MemberSystem:        {Error, "no member is one of Kubernetes' own users or groups"},
+	MemberCanMint:       {Warning, "members cannot mint tokens of the fenced service accounts"},
+	PodSecurityWeaker:   {Error, "a tenant does not weaken Pod Security"},
+	LabelProtected:      {Error, "a tenant does not set keys that policies and controllers rely on"},
+	LabelOutside:        {Error, "a tenant sets only the label and annotation keys that the Platform allows"},
+	SettingOutside:      {Error, "a tenant states only the settings that the Platform lets it state"},
+	TenantRetired:       {Error, "the name of a retired tenant is not given again"},
+	TenantReserved:      {Error, "a tenant's name is not one that the layout needs"},
+	TenantFile:          {Error, "below a folder called tenants, the path names the tenant"},
+	ServiceAccountClash: {Error, "stores that share a service account agree on its cloud identity"},
+}

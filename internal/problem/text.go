@@ -1,0 +1,121 @@
+package problem
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxQuoted is how much of a user's text a message repeats, in bytes.
+const maxQuoted = 80
+
+// Quote repeats a text of the user's in a message: in double quotes, control
+// characters escaped, cut where it is long.
+func Quote(s string) string {
+	if len(s) <= maxQuoted {
+		return strconv.Quote(s)
+	}
+	cut := maxQuoted
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return strconv.Quote(s[:cut]) + "…"
+}
+
+// QuoteAll quotes each text and joins them with commas.
+func QuoteAll(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, s := range texts {
+		quoted[i] = Quote(s)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// Clean makes foreign text safe for a terminal and for one line: what is not
+// printable is escaped.
+func Clean(s string) string {
+	if !strings.ContainsFunc(s, unprintable) && utf8.ValidString(s) {
+		return s
+	}
+	return strings.Trim(strconv.Quote(s), `"`)
+}
+
+func unprintable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+
+// Line formats the problem's first line, as
+//
+//	file:line:col: path: message [rule-id]
+func (p Problem) Line() string {
+	var b strings.Builder
+	b.WriteString(p.Position.String())
+	if p.Path != "" {
+		b.WriteString(": " + Clean(p.Path))
+	}
+	if p.severity() == Warning {
+		b.WriteString(": warning")
+	}
+	b.WriteString(": " + Clean(p.Message) + " [" + string(p.Rule) + "]")
+	return b.String()
+}
+
+// Style wraps parts of the text for a terminal. The zero value adds nothing.
+type Style struct {
+	Error, Warning, Dim, Reset string
+}
+
+// Color is the style for a terminal that shows colours.
+func Color() Style {
+	return Style{Error: "\x1b[31m", Warning: "\x1b[33m", Dim: "\x1b[2m", Reset: "\x1b[0m"}
+}
+
+// WriteText writes the problems in their order, and then their count.
+func (l List) WriteText(w io.Writer, style Style) error {
+	sorted := l.Sorted()
+	var b strings.Builder
+	for _, p := range sorted {
+		writeProblem(&b, p, style)
+	}
+	if len(sorted) > 0 {
+		b.WriteString(sorted.Summary() + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeProblem(b *strings.Builder, p Problem, style Style) {
+	mark := style.Error
+	if !p.IsError() {
+		mark = style.Warning
+	}
+	b.WriteString(mark + p.Line() + style.Reset + "\n")
+	for _, because := range p.Because {
+		b.WriteString(style.Dim + "  because: " + Clean(because) + style.Reset + "\n")
+	}
+	if p.Hint != "" {
+		b.WriteString(style.Dim + "  hint: " + Clean(p.Hint) + style.Reset + "\n")
+	}
+}
+
+// Summary counts the problems, such as "2 problems, 1 warning".
+func (l List) Summary() string {
+	errors := l.Errors()
+	warnings := len(l) - errors
+	switch {
+	case warnings == 0:
+		return plural(errors, "problem")
+	case errors == 0:
+		return plural(warnings, "warning")
+	default:
+		return plural(errors, "problem") + ", " + plural(warnings, "warning")
+	}
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,153 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eso-tenant/eso-tenant/internal/problem"
+)
+
+// cross checks what holds between tenants.
+type cross struct {
+	dec        *decoder
+	owner      map[string]*claim
+	ownerAt    map[string]problem.Position
+	identities map[string]identityUse
+}
+
+type identityUse struct {
+	tenant string
+	store  *Store
+}
+
+func newCross(dec *decoder) *cross {
+	return &cross{dec: dec, owner: map[string]*claim{}, ownerAt: map[string]problem.Position{}, identities: map[string]identityUse{}}
+}
+
+// namespaces: a namespace has one tenant, whichever clusters it is on.
+func (x *cross) namespaces(c *claim) {
+	for _, e := range c.spec.get("namespaces").keys() {
+		at := c.doc.position(keyNode(&e))
+		first, taken := x.owner[e.key]
+		if !taken {
+			x.owner[e.key], x.ownerAt[e.key] = c, at
+			continue
+		}
+		x.dec.report(problem.Problem{
+			Rule: problem.NamespaceShared, Position: at, Path: join(join2(c.path, "namespaces"), e.key),
+			Message: "namespace " + problem.Quote(e.key) + " belongs to tenant " + problem.Quote(first.name) + " (" + x.ownerAt[e.key].String() + ")",
+			Hint:    "a namespace has one tenant; rename it, or merge the two tenants",
+		})
+	}
+}
+
+// cluster checks the resolved tenants of one cluster.
+func (x *cross) cluster(c *Cluster) {
+	canMint := []string{}
+	for _, t := range c.Tenants {
+		for _, ns := range t.Namespaces {
+			for _, s := range ns.Stores {
+				x.identity(t, ns, s)
+				x.remoteNamespace(c.Platform, t, s)
+			}
+		}
+		if slices.ContainsFunc(t.Members, func(m Member) bool { return mintingRoles[m.Role] }) {
+			canMint = append(canMint, t.Name)
+		}
+	}
+	if len(canMint) > 0 {
+		x.memberCanMint(c.Platform, canMint)
+	}
+}
+
+// identity: an external identity has one tenant, unless both stores say so.
+func (x *cross) identity(t *Tenant, ns *Namespace, s *Store) {
+	key := s.externalIdentity()
+	if key == "" {
+		return
+	}
+	first, taken := x.identities[key]
+	if !taken {
+		x.identities[key] = identityUse{tenant: t.Name, store: s}
+		return
+	}
+	if first.tenant == t.Name || (first.store.Shared && s.Shared) {
+		return
+	}
+	_, value := s.principal()
+	x.dec.report(problem.Problem{
+		Rule: problem.IdentityShared, Position: s.Position,
+		Path:    "spec.namespaces." + ns.Name + ".stores." + s.Name,
+		Message: fmt.Sprintf("identity %s belongs to tenant %s (%s)", problem.Quote(value), problem.Quote(first.tenant), first.store.Position),
+		Hint:    "give each tenant an identity of its own, or write shared: true on both stores",
+	})
+}
+
+// externalIdentity is what a store is to the other side; "" where the other
+// side knows it by its service account alone.
+func (s *Store) externalIdentity() string {
+	_, value := s.principal()
+	switch s.Provider.Kind {
+	case Vault:
+		// A role is one server's, in one namespace of it, on one mount.
+		auth, _ := s.Provider.Spec["auth"].(map[string]any)
+		inner, _ := auth[string(s.Provider.Auth)].(map[string]any)
+		return fmt.Sprint("vault ", strings.TrimRight(fmt.Sprint(s.Provider.Spec["server"]), "/"), " ", auth["namespace"], " ", s.Provider.Spec["namespace"], " ", s.Provider.Auth, " ", inner["mountPath"], inner["path"], " ", value)
+	case AWS, AzureKV, GCPSM:
+		if value != "" {
+			return string(s.Provider.Kind) + " " + strings.ToLower(value)
+		}
+	case Kubernetes:
+	}
+	return ""
+}
+
+// remoteNamespace: reading this same cluster stops at other tenants' namespaces
+// and at the cluster's own.
+func (x *cross) remoteNamespace(p *Platform, t *Tenant, s *Store) {
+	if !s.Provider.SameCluster {
+		return
+	}
+	remote := s.RemoteNamespace()
+	owner, taken := x.owner[remote]
+	message := ""
+	switch why := p.reserved(remote); {
+	case taken && owner.name != t.Name:
+		message = "namespace " + problem.Quote(remote) + " belongs to tenant " + problem.Quote(owner.name) + " (" + x.ownerAt[remote].String() + ")"
+	case why != "":
+		message = "namespace " + problem.Quote(remote) + " is " + why
+	default:
+		return
+	}
+	x.dec.report(problem.Problem{
+		Rule: problem.RemoteNamespace, Position: s.Position, Path: "remoteNamespace", Message: message + "; a store may not read it",
+		Hint: "read from a namespace that the platform team keeps for sharing",
+	})
+}
+
+// RemoteNamespace is the namespace that a kubernetes store reads.
+func (s *Store) RemoteNamespace() string {
+	if s.Identity.RemoteNamespace != "" {
+		return s.Identity.RemoteNamespace
+	}
+	remote, _ := s.Provider.Spec["remoteNamespace"].(string)
+	return remote
+}
+
+// mintingRoles are the built-in roles that may create tokens for, and
+// impersonate, every service account of a namespace. Source: Kubernetes
+// v1.37.2, plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go:166,172.
+var mintingRoles = map[string]bool{"edit": true, "admin": true, "cluster-admin": true}
+
+func (x *cross) memberCanMint(p *Platform, tenants []string) {
+	shown := tenants
+	if len(shown) > 3 {
+		shown = append(slices.Clone(shown[:3]), fmt.Sprintf("and %d more", len(tenants)-3))
+	}
+	x.dec.report(problem.Problem{
+		Rule: problem.MemberCanMint, Position: p.Position, Path: "",
+		Message: "members of " + strings.Join(shown, ", ") + " hold edit, admin or cluster-admin, with which they can themselves mint tokens of any service account in their namespaces",
+		Hint:    "RBAC alone cannot keep them from it: give them a role without serviceaccounts/token, or deny it at admission",
+	})
+}

@@ -1,0 +1,174 @@
+package schema
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/eso-tenant/eso-tenant/internal/problem"
+)
+
+// Bounds on what is read. Tenants' input is hostile; the largest honest input
+// known is a stream of some ten thousand tenants of a kilobyte each.
+const (
+	MaxSourceBytes = 32 << 20 // of one file or stream
+	maxDocuments   = 100_000  // of one run
+	maxDepth       = 64       // of one document
+	maxNodes       = 4 << 20  // of one source, aliases expanded
+	maxScalarBytes = 64 << 10 // of one text; a CA bundle is the longest
+	maxProblems    = 1_000    // reported in one run
+)
+
+// Source is one input: a file's content, or an item of a ResourceList.
+type Source struct {
+	File    string     // as the user named it; "-" for standard input
+	Data    []byte     // YAML documents, or JSON
+	Subject string     // Kind/name, where there is a Node instead of Data
+	Node    *yaml.Node // an item already parsed
+}
+
+// document is one YAML document as our own tree.
+type document struct {
+	file, subject string
+	root          *node
+}
+
+// position is the place of a node for the reader.
+func (d *document) position(n *node) problem.Position {
+	if d.file == "" {
+		return problem.Position{Subject: d.subject}
+	}
+	return problem.Position{File: d.file, Line: int(n.line), Column: int(n.col)}
+}
+
+// documents reads all documents of a source. What cannot be read is reported.
+func (dec *decoder) documents(src Source) []*document {
+	if src.Node != nil {
+		return dec.itemDocument(src)
+	}
+	data, ok := dec.checkText(src)
+	if !ok {
+		return nil
+	}
+	var docs []*document
+	build := &builder{dec: dec, file: src.File}
+	yamlDecoder := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var parsed yaml.Node
+		err := decodeYAML(yamlDecoder, &parsed)
+		if errors.Is(err, io.EOF) {
+			return docs
+		}
+		if err != nil {
+			dec.report(syntaxProblem(src, data, err))
+			return docs
+		}
+		if dec.docs++; dec.docs > maxDocuments {
+			dec.report(problem.Problem{
+				Rule: problem.SourceTooLarge, Position: at(src.File, parsed.Line, parsed.Column),
+				Message: fmt.Sprintf("this is document %d of the run; at most %d are read", dec.docs, maxDocuments),
+				Hint:    "split the run by cluster or by folder",
+			})
+			return docs
+		}
+		if root := build.document(&parsed); root != nil {
+			docs = append(docs, &document{file: src.File, root: root})
+		}
+		if build.stopped {
+			return docs
+		}
+	}
+}
+
+func (dec *decoder) itemDocument(src Source) []*document {
+	build := &builder{dec: dec, subject: src.Subject}
+	root := build.document(src.Node)
+	if root == nil {
+		return nil
+	}
+	return []*document{{subject: src.Subject, root: root}}
+}
+
+// checkText refuses what is no text before a parser sees it.
+func (dec *decoder) checkText(src Source) ([]byte, bool) {
+	data := bytes.TrimPrefix(src.Data, []byte("\ufeff"))
+	if len(data) > MaxSourceBytes {
+		dec.report(problem.Problem{
+			Rule: problem.SourceTooLarge, Position: at(src.File, 1, 1),
+			Message: fmt.Sprintf("this source has more than %d MiB", MaxSourceBytes>>20),
+			Hint:    "split it into files, one tenant each",
+		})
+		return nil, false
+	}
+	if i := badByte(data); i >= 0 {
+		line := 1 + bytes.Count(data[:i], []byte("\n"))
+		column := 1 + utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i])
+		dec.report(problem.Problem{
+			Rule: problem.YAMLEncoding, Position: at(src.File, line, column),
+			Message: fmt.Sprintf("byte 0x%02x is no part of UTF-8 text", data[i]),
+			Hint:    "is this a YAML file? save it as UTF-8 without control characters",
+		})
+		return nil, false
+	}
+	return data, true
+}
+
+// badByte is the index of the first byte that is neither UTF-8 nor printable.
+func badByte(data []byte) int {
+	for i := 0; i < len(data); {
+		c := data[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRune(data[i:])
+			if r == utf8.RuneError && size == 1 {
+				return i
+			}
+			i += size
+			continue
+		}
+		if (c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f {
+			return i
+		}
+		i++
+	}
+	return -1
+}
+
+// decodeYAML turns a panic of the parser, as hostile input has caused in the
+// past, into an error of its own.
+func decodeYAML(d *yaml.Decoder, n *yaml.Node) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("yaml: %v", r)
+		}
+	}()
+	return d.Decode(n)
+}
+
+var yamlLine = regexp.MustCompile(`^line (\d+): `)
+
+// syntaxProblem finds the place in the text of a parser's error.
+func syntaxProblem(src Source, data []byte, err error) problem.Problem {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 1
+	if m := yamlLine.FindStringSubmatch(message); m != nil {
+		line, _ = strconv.Atoi(m[1]) //nolint:errcheck // the pattern matched digits; a number out of range is cut below
+		message = message[len(m[0]):]
+	}
+	line = min(max(line, 1), 1+bytes.Count(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")))
+	return problem.Problem{
+		Rule: problem.YAMLSyntax, Position: at(src.File, line, 1),
+		Message: "this is not YAML: " + message,
+		Hint:    "the mistake may stand a line above",
+	}
+}
+
+func at(file string, line, column int) problem.Position {
+	return problem.Position{File: file, Line: max(line, 1), Column: max(column, 1)}
+}

@@ -1,0 +1,174 @@
+package schema
+
+import (
+	"github.com/eso-tenant/eso-tenant/generators/eso"
+	"github.com/eso-tenant/eso-tenant/internal/problem"
+)
+
+// APIVersion of the kinds that Decode reads.
+const APIVersion = group + "/v1alpha1"
+
+// group is the API group of the specification.
+const group = "eso-tenant.dev"
+
+// PlatformTenant is the tenant label's value on the platform's own objects; no
+// tenant may have it as its name.
+const PlatformTenant = "platform"
+
+// Spec is what the sources say, resolved: defaults are filled in, names are
+// looked up, and everything that could be wrong with it was reported. A Spec
+// is complete only if Decode returned no error-level problem.
+type Spec struct {
+	Clusters []*Cluster // by name
+}
+
+// Cluster is a Platform with the tenants that live on it, each with just the
+// namespaces that live there.
+type Cluster struct {
+	Platform *Platform
+	Tenants  []*Tenant // by name
+}
+
+// Platform is one External Secrets Operator (ESO) in one cluster.
+type Platform struct {
+	Name        string
+	Position    problem.Position
+	Enforcement Enforcement
+	ESO         ESO
+	Providers   map[string]*Provider
+	Flux        *Flux // nil: no Flux objects
+
+	apiAudiences []string
+	policy       tenantPolicy
+	defaults     settings
+	retired      []string
+	doc          *document
+	catalogue    map[string]*node // providers as written, those with problems too
+}
+
+// Enforcement says whether the fence is closed. The zero value is not valid.
+type Enforcement string
+
+// The states of enforcement.
+const (
+	Observe Enforcement = "observe" // ESO's role stays as upstream has it
+	Enforce Enforcement = "enforce" // ESO's role is trimmed
+)
+
+// ESO is the operator's installation.
+type ESO struct {
+	Release        *eso.Release
+	Namespace      string
+	ServiceAccount string
+	HelmRelease    string
+	Options        eso.Options // what is trimmed, and which features are in use
+}
+
+// ProviderKind is the key under ESO's spec.provider. The zero value is not valid.
+type ProviderKind string
+
+// The provider kinds that this version generates stores for.
+const (
+	Vault      ProviderKind = "vault"
+	AWS        ProviderKind = "aws"
+	AzureKV    ProviderKind = "azurekv"
+	GCPSM      ProviderKind = "gcpsm"
+	Kubernetes ProviderKind = "kubernetes"
+)
+
+// Auth is the way a vault provider exchanges the token.
+type Auth string
+
+// The ways that this version generates stores for.
+const (
+	AuthKubernetes Auth = "kubernetes"
+	AuthJWT        Auth = "jwt"
+)
+
+// Provider is an entry of the Platform's catalogue.
+type Provider struct {
+	Name        string
+	Kind        ProviderKind
+	Auth        Auth           // of a vault provider
+	Spec        map[string]any // ESO's spec.provider.<kind> as written
+	Audiences   []string       // stated by the Platform
+	Default     []string       // added by ESO itself
+	SameCluster bool
+	Secrets     []string // with SameCluster: what may be read, with {tenant} and {namespace}
+}
+
+// Flux says how Flux Kustomizations find the rendered folder.
+type Flux struct {
+	SourceKind, SourceName, SourceNamespace string
+	Path                                    string // of the folder in the source; "" for its root
+	Namespace                               string
+	Interval                                string
+	ServiceAccountName                      string // "" for kustomize-controller's own
+}
+
+// Tenant is a team as it lives on one cluster.
+type Tenant struct {
+	Name       string
+	Position   problem.Position
+	Members    []Member
+	Namespaces []*Namespace // by name
+}
+
+// Member is a subject that gets a ClusterRole in each of its tenant's namespaces.
+type Member struct {
+	Kind      string // Group, User or ServiceAccount
+	Name      string
+	Namespace string // of a ServiceAccount
+	Role      string
+}
+
+// Namespace is one of a tenant's namespaces.
+type Namespace struct {
+	Name        string
+	Position    problem.Position
+	Managed     bool // the Namespace object is ours
+	Prune       bool // Flux may delete it
+	Labels      map[string]string
+	Annotations map[string]string
+	PodSecurity PodSecurity
+	Quota       map[string]string // nil: no ResourceQuota
+	Limits      []Limit           // nil: no LimitRange
+	DefaultDeny bool
+	AllowDNS    bool
+	Stores      []*Store // by name
+}
+
+// PodSecurity is a level for each of Pod Security's modes; empty for none.
+type PodSecurity struct {
+	Enforce, Warn, Audit string
+}
+
+// Limit is an item of a LimitRange, with quantities as written.
+type Limit struct {
+	Type                                                    string
+	Default, DefaultRequest, Max, Min, MaxLimitRequestRatio map[string]string
+}
+
+// Store is a SecretStore and the identity behind it.
+type Store struct {
+	Name           string
+	Position       problem.Position
+	Provider       *Provider
+	ServiceAccount string
+	Identity       Identity
+	Shared         bool // another tenant's store may have the same external identity
+
+	identity *node
+}
+
+// Identity is the tenant's part of a store. Which fields are set follows from
+// the provider's kind.
+type Identity struct {
+	Role            string // vault
+	Path            string // vault: the mount, where it is not the provider's
+	RoleARN         string // aws
+	ClientID        string // azurekv
+	TenantID        string // azurekv, where the provider names none
+	ServiceAccount  string // gcpsm: a Google service account, or "" for a direct principal
+	RemoteNamespace string // kubernetes
+}

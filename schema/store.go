@@ -1,0 +1,155 @@
+package schema
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/eso-tenant/eso-tenant/internal/problem"
+)
+
+// serviceAccountSuffix follows a store's name in the default name of its
+// service account, as in ESO's documentation: vault-access-sa.
+const serviceAccountSuffix = "-access-sa"
+
+// maxServiceAccount bounds a service account's name so that it fits a label
+// and every generated name that holds it.
+const maxServiceAccount = 63
+
+// store resolves one store; nil if its provider is not known.
+func (r *tenantReader) store(ns *Namespace, e entry, at string) *Store {
+	at = join(at, e.key)
+	s := &Store{
+		Name:           e.key,
+		Position:       r.claim.doc.position(keyNode(&e)),
+		ServiceAccount: cmp.Or(e.value.get("serviceAccount").str(), e.key+serviceAccountSuffix),
+		Shared:         e.value.get("shared").isTrue(),
+		identity:       e.value.get("identity"),
+	}
+	if len(s.ServiceAccount) > maxServiceAccount && !anyBad(e.value) {
+		r.report(keyNode(&e), problem.ServiceAccountTooLong, at, fmt.Sprintf("the service account would be called %s, which is longer than %d characters", problem.Quote(s.ServiceAccount), maxServiceAccount), "give the store a shorter name, or state serviceAccount")
+	}
+	if s.Provider = r.provider(e.value.get("provider"), at); s.Provider == nil {
+		return nil
+	}
+	if !r.identity(ns, s, e.value, at) {
+		return nil
+	}
+	return s
+}
+
+func (r *tenantReader) provider(n *node, at string) *Provider {
+	if n == nil || n.bad {
+		return nil
+	}
+	provider, ok := r.platform.Providers[n.text]
+	if _, stated := r.platform.catalogue[n.text]; !ok && !stated {
+		r.report(n, problem.ProviderUnknown, at+".provider", problem.Quote(n.text)+" is no provider of Platform "+r.platform.Name, r.platform.providerHint(n.text))
+	}
+	return provider
+}
+
+// identity validates the tenant's part against just the definition of the
+// provider's kind, fills defaults in, and holds it to the Platform's policy.
+func (r *tenantReader) identity(ns *Namespace, s *Store, store *node, at string) bool {
+	n := s.identity
+	at += ".identity"
+	definition := "#Identities." + string(s.Provider.Kind)
+	switch {
+	case n == nil:
+		// Which fields are required is the schema's to say.
+		n = &node{kind: mapNode, line: store.line, col: store.col}
+		r.dec.validate(r.claim.doc, definition, join2(r.claim.path, at), n)
+	case n.kind != mapNode:
+		return false
+	default:
+		r.dec.validate(r.claim.doc, definition, join2(r.claim.path, at), n)
+	}
+	s.Identity = Identity{
+		Role:            n.get("role").str(),
+		Path:            n.get("path").str(),
+		RoleARN:         n.get("roleARN").str(),
+		ClientID:        n.get("clientID").str(),
+		TenantID:        n.get("tenantID").str(),
+		ServiceAccount:  n.get("serviceAccount").str(),
+		RemoteNamespace: n.get("remoteNamespace").str(),
+	}
+	if s.Provider.Kind == Vault {
+		s.Identity.Role = cmp.Or(s.Identity.Role, ns.Name+"-"+s.Name)
+	}
+	if anyBad(n) {
+		return true
+	}
+	r.checkIdentity(ns, s, n, at)
+	return true
+}
+
+// principal is the field that names the external identity, and its value.
+func (s *Store) principal() (field, value string) {
+	switch s.Provider.Kind {
+	case Vault:
+		return "role", s.Identity.Role
+	case AWS:
+		return "roleARN", s.Identity.RoleARN
+	case AzureKV:
+		return "clientID", s.Identity.ClientID
+	case GCPSM:
+		return "serviceAccount", s.Identity.ServiceAccount
+	case Kubernetes:
+		return "remoteNamespace", s.Identity.RemoteNamespace
+	default:
+		return "", ""
+	}
+}
+
+func (r *tenantReader) checkIdentity(ns *Namespace, s *Store, n *node, at string) {
+	field, value := s.principal()
+	patterns := r.platform.policy.identities[s.Provider.Name]
+	if value != "" && !matches(patterns, value, r.claim.name, ns.Name) {
+		place := n
+		if stated := n.get(field); stated != nil {
+			place = stated
+		}
+		allowed := "none, because the Platform's policy names none"
+		if len(patterns) > 0 {
+			allowed = problem.QuoteAll(patterns)
+		}
+		r.report(place, problem.IdentityOutside, at+"."+field, problem.Quote(value)+" is outside what tenant "+problem.Quote(r.claim.name)+" may claim: "+allowed, "tenantPolicy.identities of Platform "+r.platform.Name+" decides")
+	}
+	if s.Provider.Kind == AzureKV {
+		r.checkAzureTenant(s, n, at)
+	}
+}
+
+// checkAzureTenant: ESO refuses a directory stated in both places.
+// Source: ESO v2.9.0, providers/v1/azure/keyvault/keyvault.go:1173-1182.
+func (r *tenantReader) checkAzureTenant(s *Store, n *node, at string) {
+	_, fixed := s.Provider.Spec["tenantId"]
+	stated := n.get("tenantID")
+	switch {
+	case fixed && stated != nil:
+		r.report(stated, problem.IdentityInvalid, at+".tenantID", "provider "+problem.Quote(s.Provider.Name)+" already names the directory", "remove it")
+	case !fixed && stated == nil:
+		r.report(n, problem.IdentityInvalid, at, "neither the provider nor the store names the directory (tenant id)", "add tenantID")
+	}
+}
+
+// checkServiceAccounts: stores on one service account agree on its annotations.
+func (r *tenantReader) checkServiceAccounts(ns *Namespace, at string) {
+	first := map[string]*Store{}
+	for _, s := range ns.Stores {
+		other, shared := first[s.ServiceAccount+"/"+string(s.Provider.Kind)]
+		if !shared {
+			first[s.ServiceAccount+"/"+string(s.Provider.Kind)] = s
+			continue
+		}
+		if s.Provider.Kind != Vault && s.Provider.Kind != Kubernetes && s.Identity != other.Identity {
+			_, mine := s.principal()
+			_, theirs := other.principal()
+			r.dec.report(problem.Problem{
+				Rule: problem.ServiceAccountClash, Position: s.Position, Path: join2(r.claim.path, join(at+".stores", s.Name)),
+				Message: fmt.Sprintf("service account %s would be %s here and %s for store %s (%s)", problem.Quote(s.ServiceAccount), problem.Quote(mine), problem.Quote(theirs), problem.Quote(other.Name), other.Position),
+				Hint:    "give each store a serviceAccount of its own",
+			})
+		}
+	}
+}
