@@ -20,13 +20,13 @@ type fluxKustomization struct {
 }
 
 type fluxKustomizationSpec struct {
-	DependsOn          []meta.NamespacedObjectReference     `json:"dependsOn,omitempty"`
-	Interval           string                               `json:"interval"`
-	Path               string                               `json:"path"`
-	Prune              bool                                 `json:"prune"`
-	ServiceAccountName string                               `json:"serviceAccountName,omitempty"`
-	SourceRef          meta.NamespacedObjectKindReference   `json:"sourceRef"`
-	Wait               bool                                 `json:"wait"`
+	DependsOn          []meta.NamespacedObjectReference   `json:"dependsOn,omitempty"`
+	Interval           string                             `json:"interval"`
+	Path               string                             `json:"path"`
+	Prune              bool                               `json:"prune"`
+	ServiceAccountName string                             `json:"serviceAccountName,omitempty"`
+	SourceRef          meta.NamespacedObjectKindReference `json:"sourceRef"`
+	Wait               bool                               `json:"wait"`
 }
 
 // flux writes one Flux Kustomization for the platform and one for each tenant.

@@ -1,6 +1,7 @@
 package fn
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,6 +112,9 @@ func (r *sourceReader) entry(root *os.Root, inside, full string) {
 		r.report(problem.SourceUnreadable, full, "this is no regular file", "remove it from the folder")
 	default:
 		r.file(full, func() (io.ReadCloser, error) { return root.Open(inside) })
+		if n := len(r.sources); n > 0 && r.sources[n-1].File == full && bytes.HasPrefix(r.sources[n-1].Data, []byte(header)) {
+			r.sources = r.sources[:n-1] // rendered into the folder by an earlier run
+		}
 	}
 }
 

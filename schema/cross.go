@@ -44,11 +44,13 @@ func (x *cross) namespaces(c *claim) {
 
 // cluster checks the resolved tenants of one cluster.
 func (x *cross) cluster(c *Cluster) {
-	canMint := []string{}
+	var canMint []string
+	fenced := fencedAccounts(c)
 	for _, t := range c.Tenants {
+		x.fencedMembers(t, fenced)
 		for _, ns := range t.Namespaces {
 			for _, s := range ns.Stores {
-				x.identity(t, ns, s)
+				x.identity(t, s)
 				x.remoteNamespace(c.Platform, t, s)
 			}
 		}
@@ -61,8 +63,38 @@ func (x *cross) cluster(c *Cluster) {
 	}
 }
 
+// fencedAccounts are the service accounts that ESO mints for, as
+// namespace/name, each with a store that uses it.
+func fencedAccounts(c *Cluster) map[string]*Store {
+	fenced := map[string]*Store{}
+	for _, t := range c.Tenants {
+		for _, ns := range t.Namespaces {
+			for _, s := range ns.Stores {
+				fenced[ns.Name+"/"+s.ServiceAccount] = s
+			}
+		}
+	}
+	return fenced
+}
+
+// fencedMembers: a fenced service account holds no rights of its own, or its
+// token would be worth more than its secrets.
+func (x *cross) fencedMembers(t *Tenant, fenced map[string]*Store) {
+	for _, m := range t.Members {
+		s, found := fenced[m.Namespace+"/"+m.Name]
+		if m.Kind != "ServiceAccount" || !found {
+			continue
+		}
+		x.dec.report(problem.Problem{
+			Rule: problem.MemberFenced, Position: m.position, Path: m.path,
+			Message: "service account " + problem.Quote(m.Namespace+"/"+m.Name) + " is the one of a store (" + s.Position.String() + "); it may hold no role",
+			Hint:    "give the people, or another service account, that role",
+		})
+	}
+}
+
 // identity: an external identity has one tenant, unless both stores say so.
-func (x *cross) identity(t *Tenant, ns *Namespace, s *Store) {
+func (x *cross) identity(t *Tenant, s *Store) {
 	key := s.externalIdentity()
 	if key == "" {
 		return
@@ -78,7 +110,7 @@ func (x *cross) identity(t *Tenant, ns *Namespace, s *Store) {
 	_, value := s.principal()
 	x.dec.report(problem.Problem{
 		Rule: problem.IdentityShared, Position: s.Position,
-		Path:    "spec.namespaces." + ns.Name + ".stores." + s.Name,
+		Path:    s.path,
 		Message: fmt.Sprintf("identity %s belongs to tenant %s (%s)", problem.Quote(value), problem.Quote(first.tenant), first.store.Position),
 		Hint:    "give each tenant an identity of its own, or write shared: true on both stores",
 	})
@@ -121,7 +153,7 @@ func (x *cross) remoteNamespace(p *Platform, t *Tenant, s *Store) {
 		return
 	}
 	x.dec.report(problem.Problem{
-		Rule: problem.RemoteNamespace, Position: s.Position, Path: "remoteNamespace", Message: message + "; a store may not read it",
+		Rule: problem.RemoteNamespace, Position: s.Position, Path: s.path, Message: message + "; a store may not read it",
 		Hint: "read from a namespace that the platform team keeps for sharing",
 	})
 }

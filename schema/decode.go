@@ -13,6 +13,9 @@ import (
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
+// FunctionKinds are kinds of our group that configure the KRM function.
+var FunctionKinds = []string{"TenantTransformer", "TenantValidator"}
+
 // The kinds that are read.
 const (
 	kindPlatform  = "Platform"
@@ -106,6 +109,8 @@ func (dec *decoder) kindOf(doc *document) (string, bool) {
 		dec.reportKind(doc, apiVersion, problem.VersionUnsupported, "version "+problem.Quote(foundVersion)+" of "+group+" is not known", "write apiVersion: "+APIVersion)
 	case foundGroup == group && ourKind:
 		return kind.str(), true
+	case foundGroup == group && slices.Contains(FunctionKinds, kind.str()):
+		// It tells kustomize how to run the function, and says nothing of tenants.
 	case foundGroup == group:
 		hint := "kinds are Platform, Tenant and TenantSet"
 		if near := nearest(kind.str(), []string{kindPlatform, kindTenant, kindTenantSet}); near != "" {

@@ -230,13 +230,17 @@ func (d *diagnosis) leaf(schema cue.Value, path string, n *node) {
 	if text == "" {
 		text = fmt.Sprint(schema)
 	}
-	d.report(n, problem.FieldValue, path, quoteValue(n.text)+" is not "+text, "")
+	d.report(n, problem.FieldValue, path, quoteValue(n.text, text)+" is not "+text, "")
 }
 
-// quoteValue repeats a value unless it may hold a credential.
-func quoteValue(s string) string {
+// quoteValue repeats a value, unless it may hold a credential: a URL with more
+// than a path in it, or what somebody pasted where certificates go.
+func quoteValue(s, wanted string) string {
 	if strings.Contains(s, "://") && strings.ContainsAny(s, "?#@") {
 		return "this URL"
+	}
+	if strings.HasPrefix(wanted, "base64") {
+		return "this text"
 	}
 	return problem.Quote(s)
 }

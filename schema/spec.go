@@ -120,6 +120,9 @@ type Member struct {
 	Name      string
 	Namespace string // of a ServiceAccount
 	Role      string
+
+	position problem.Position
+	path     string
 }
 
 // Namespace is one of a tenant's namespaces.
@@ -158,6 +161,7 @@ type Store struct {
 	Identity       Identity
 	Shared         bool // another tenant's store may have the same external identity
 
+	path     string // of the store in its document
 	identity *node
 }
 

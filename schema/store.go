@@ -23,7 +23,11 @@ func (r *tenantReader) store(ns *Namespace, e entry, at string) *Store {
 		Position:       r.claim.doc.position(keyNode(&e)),
 		ServiceAccount: cmp.Or(e.value.get("serviceAccount").str(), e.key+serviceAccountSuffix),
 		Shared:         e.value.get("shared").isTrue(),
+		path:           join2(r.claim.path, at),
 		identity:       e.value.get("identity"),
+	}
+	if stated := e.value.get("serviceAccount"); s.ServiceAccount == "default" {
+		r.report(stated, problem.ServiceAccountReserved, at+".serviceAccount", "service account \"default\" is what every pod runs as that names no other", "leave it out, or name one that is used for this store only")
 	}
 	if len(s.ServiceAccount) > maxServiceAccount && !anyBad(e.value) {
 		r.report(keyNode(&e), problem.ServiceAccountTooLong, at, fmt.Sprintf("the service account would be called %s, which is longer than %d characters", problem.Quote(s.ServiceAccount), maxServiceAccount), "give the store a shorter name, or state serviceAccount")
@@ -134,7 +138,7 @@ func (r *tenantReader) checkAzureTenant(s *Store, n *node, at string) {
 }
 
 // checkServiceAccounts: stores on one service account agree on its annotations.
-func (r *tenantReader) checkServiceAccounts(ns *Namespace, at string) {
+func (r *tenantReader) checkServiceAccounts(ns *Namespace) {
 	first := map[string]*Store{}
 	for _, s := range ns.Stores {
 		other, shared := first[s.ServiceAccount+"/"+string(s.Provider.Kind)]
@@ -146,7 +150,7 @@ func (r *tenantReader) checkServiceAccounts(ns *Namespace, at string) {
 			_, mine := s.principal()
 			_, theirs := other.principal()
 			r.dec.report(problem.Problem{
-				Rule: problem.ServiceAccountClash, Position: s.Position, Path: join2(r.claim.path, join(at+".stores", s.Name)),
+				Rule: problem.ServiceAccountClash, Position: s.Position, Path: s.path,
 				Message: fmt.Sprintf("service account %s would be %s here and %s for store %s (%s)", problem.Quote(s.ServiceAccount), problem.Quote(mine), problem.Quote(theirs), problem.Quote(other.Name), other.Position),
 				Hint:    "give each store a serviceAccount of its own",
 			})

@@ -177,15 +177,23 @@ func (r *tenantReader) on(p *Platform) *Tenant {
 func (r *tenantReader) members() []Member {
 	var members []Member
 	for i, n := range r.claim.spec.get("members").list() {
-		m := Member{Kind: n.get("kind").str(), Name: n.get("name").str(), Namespace: n.get("namespace").str(), Role: n.get("role").str()}
-		if !slices.Contains(members, m) {
+		m := Member{
+			Kind: n.get("kind").str(), Name: n.get("name").str(), Namespace: n.get("namespace").str(), Role: n.get("role").str(),
+			position: r.claim.doc.position(n), path: fmt.Sprintf("%s.members[%d]", r.claim.path, i),
+		}
+		if !slices.ContainsFunc(members, m.same) {
 			members = append(members, m)
 		}
-		if !n.bad && !anyBad(n) {
+		if !anyBad(n) {
 			r.checkMember(n, m, fmt.Sprintf("members[%d]", i))
 		}
 	}
 	return members
+}
+
+// same tells whether two members are one, stated twice.
+func (m Member) same(other Member) bool {
+	return m.Kind == other.Kind && m.Name == other.Name && m.Namespace == other.Namespace && m.Role == other.Role
 }
 
 func (r *tenantReader) checkMember(n *node, m Member, path string) {
@@ -228,7 +236,7 @@ func (r *tenantReader) namespace(e entry) *Namespace {
 		}
 	}
 	slices.SortFunc(ns.Stores, func(a, b *Store) int { return cmp.Compare(a.Name, b.Name) })
-	r.checkServiceAccounts(ns, at)
+	r.checkServiceAccounts(ns)
 	return ns
 }
 

@@ -51,25 +51,27 @@ const (
 	ServiceAccountTooLong Rule = "service-account-too-long"
 
 	// What a tenant claims.
-	ClusterUnknown      Rule = "cluster-unknown"
-	ClusterMissing      Rule = "cluster-missing"
-	NamespaceShared     Rule = "namespace-shared"
-	NamespaceReserved   Rule = "namespace-reserved"
-	NamespaceOutside    Rule = "namespace-outside-policy"
-	IdentityShared      Rule = "identity-shared"
-	IdentityOutside     Rule = "identity-outside-policy"
-	RemoteNamespace     Rule = "remote-namespace"
-	MemberKind          Rule = "member-kind"
-	MemberSystem        Rule = "member-system"
-	MemberCanMint       Rule = "member-can-mint"
-	PodSecurityWeaker   Rule = "pod-security-weaker"
-	LabelProtected      Rule = "label-protected"
-	LabelOutside        Rule = "label-outside-policy"
-	SettingOutside      Rule = "setting-outside-policy"
-	TenantRetired       Rule = "tenant-retired"
-	TenantReserved      Rule = "tenant-reserved"
-	TenantFile          Rule = "tenant-file"
-	ServiceAccountClash Rule = "service-account-clash"
+	ClusterUnknown         Rule = "cluster-unknown"
+	ClusterMissing         Rule = "cluster-missing"
+	NamespaceShared        Rule = "namespace-shared"
+	NamespaceReserved      Rule = "namespace-reserved"
+	NamespaceOutside       Rule = "namespace-outside-policy"
+	IdentityShared         Rule = "identity-shared"
+	IdentityOutside        Rule = "identity-outside-policy"
+	RemoteNamespace        Rule = "remote-namespace"
+	MemberKind             Rule = "member-kind"
+	MemberSystem           Rule = "member-system"
+	MemberCanMint          Rule = "member-can-mint"
+	MemberFenced           Rule = "member-fenced"
+	PodSecurityWeaker      Rule = "pod-security-weaker"
+	LabelProtected         Rule = "label-protected"
+	LabelOutside           Rule = "label-outside-policy"
+	SettingOutside         Rule = "setting-outside-policy"
+	TenantRetired          Rule = "tenant-retired"
+	TenantReserved         Rule = "tenant-reserved"
+	TenantFile             Rule = "tenant-file"
+	ServiceAccountClash    Rule = "service-account-clash"
+	ServiceAccountReserved Rule = "service-account-reserved"
 )
 
 // Info is what is known about a rule.
@@ -126,23 +128,25 @@ var rules = map[Rule]Info{
 	IdentityInvalid:       {Error, "an identity fits its provider's kind"},
 	ServiceAccountTooLong: {Error, "the name of a service account fits in 63 characters"},
 
-	ClusterUnknown:      {Error, "a cluster named is one of the Platforms"},
-	ClusterMissing:      {Error, "a tenant says which of several Platforms it lives on"},
-	NamespaceShared:     {Error, "a namespace belongs to one tenant"},
-	NamespaceReserved:   {Error, "the cluster's own namespaces are no tenant's"},
-	NamespaceOutside:    {Error, "a tenant's namespaces match the Platform's policy"},
-	IdentityShared:      {Error, "an external identity belongs to one tenant"},
-	IdentityOutside:     {Error, "an external identity matches the Platform's policy"},
-	RemoteNamespace:     {Error, "a store of this same cluster reads no other tenant's namespace"},
-	MemberKind:          {Error, "members are of the kinds that the Platform allows"},
-	MemberSystem:        {Error, "no member is one of Kubernetes' own users or groups"},
-	MemberCanMint:       {Warning, "members cannot mint tokens of the fenced service accounts"},
-	PodSecurityWeaker:   {Error, "a tenant does not weaken Pod Security"},
-	LabelProtected:      {Error, "a tenant does not set keys that policies and controllers rely on"},
-	LabelOutside:        {Error, "a tenant sets only the label and annotation keys that the Platform allows"},
-	SettingOutside:      {Error, "a tenant states only the settings that the Platform lets it state"},
-	TenantRetired:       {Error, "the name of a retired tenant is not given again"},
-	TenantReserved:      {Error, "a tenant's name is not one that the layout needs"},
-	TenantFile:          {Error, "below a folder called tenants, the path names the tenant"},
-	ServiceAccountClash: {Error, "stores that share a service account agree on its cloud identity"},
+	ClusterUnknown:         {Error, "a cluster named is one of the Platforms"},
+	ClusterMissing:         {Error, "a tenant says which of several Platforms it lives on"},
+	NamespaceShared:        {Error, "a namespace belongs to one tenant"},
+	NamespaceReserved:      {Error, "the cluster's own namespaces are no tenant's"},
+	NamespaceOutside:       {Error, "a tenant's namespaces match the Platform's policy"},
+	IdentityShared:         {Error, "an external identity belongs to one tenant"},
+	IdentityOutside:        {Error, "an external identity matches the Platform's policy"},
+	RemoteNamespace:        {Error, "a store of this same cluster reads no other tenant's namespace"},
+	MemberKind:             {Error, "members are of the kinds that the Platform allows"},
+	MemberSystem:           {Error, "no member is one of Kubernetes' own users or groups"},
+	MemberCanMint:          {Warning, "members cannot mint tokens of the fenced service accounts"},
+	MemberFenced:           {Error, "a fenced service account holds no role"},
+	PodSecurityWeaker:      {Error, "a tenant does not weaken Pod Security"},
+	LabelProtected:         {Error, "a tenant does not set keys that policies and controllers rely on"},
+	LabelOutside:           {Error, "a tenant sets only the label and annotation keys that the Platform allows"},
+	SettingOutside:         {Error, "a tenant states only the settings that the Platform lets it state"},
+	TenantRetired:          {Error, "the name of a retired tenant is not given again"},
+	TenantReserved:         {Error, "a tenant's name is not one that the layout needs"},
+	TenantFile:             {Error, "below a folder called tenants, the path names the tenant"},
+	ServiceAccountReserved: {Error, "a store does not use the service account that pods run as by default"},
+	ServiceAccountClash:    {Error, "stores that share a service account agree on its cloud identity"},
 }
