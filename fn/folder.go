@@ -50,7 +50,7 @@ func (e *NotOursError) Error() string {
 // eso-tenant did not make (NotOursError). If ctx ends, what was not moved yet
 // is removed again.
 func (r *Rendering) WriteFolder(ctx context.Context, dir string) (err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // manifests are for others to read
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the output folder: %w", err)
 	}
 	temporary, err := os.MkdirTemp(dir, ".eso-tenant-")
@@ -108,7 +108,7 @@ func (r *Rendering) buildUnits(ctx context.Context, temporary string) ([]string,
 
 // folderWriter writes one cluster's files. After an error it writes nothing.
 type folderWriter struct {
-	ctx      context.Context //nolint:containedctx // lives as long as one call of WriteFolder
+	ctx      context.Context // of the one call of WriteFolder that this lives for
 	root     string
 	cluster  *schema.Cluster
 	expander *generators.Expander
@@ -180,11 +180,11 @@ func (w *folderWriter) file(name string, content []byte) {
 		return
 	}
 	full := filepath.Join(w.root, name)
-	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil { //nolint:gosec // manifests are for others to read
+	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 		w.err = fmt.Errorf("making a folder: %w", err)
 		return
 	}
-	if err := os.WriteFile(full, append([]byte(header), content...), 0o644); err != nil { //nolint:gosec // as above
+	if err := os.WriteFile(full, append([]byte(header), content...), 0o644); err != nil {
 		w.err = fmt.Errorf("writing a file: %w", err)
 	}
 }
@@ -220,12 +220,12 @@ func hasHeader(name string, entry fs.DirEntry) (bool, error) {
 	if !entry.Type().IsRegular() || !strings.HasSuffix(name, ".yaml") {
 		return false, nil
 	}
-	f, err := os.Open(name) //nolint:gosec // a file of the output folder
+	f, err := os.Open(name)
 	if err != nil {
 		return false, fmt.Errorf("looking at the output folder: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	first := make([]byte, len(header))
-	n, _ := f.Read(first) //nolint:errcheck // a file too short, or unreadable, is not ours
+	n, _ := f.Read(first)
 	return bytes.Equal(first[:n], []byte(header)), nil
 }

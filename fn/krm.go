@@ -3,8 +3,10 @@ package fn
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/fn/framework"
@@ -39,13 +41,17 @@ func Run(in io.Reader, out io.Writer) (problem.List, error) {
 	}
 	var problems problem.List
 	var written bytes.Buffer
+	stream := &kio.ByteReadWriter{Reader: bytes.NewReader(data), Writer: &written, KeepReaderAnnotations: true}
 	err = framework.Execute(framework.ResourceListProcessorFunc(func(rl *framework.ResourceList) error {
+		if stream.WrappingKind != kio.ResourceListKind {
+			return errNoResourceList
+		}
 		problems = process(rl)
 		rl.Results = results(problems)
 		return nil // the exit code comes from the problems, as the results do
-	}), &kio.ByteReadWriter{Reader: bytes.NewReader(data), Writer: &written, KeepReaderAnnotations: true})
+	}), stream)
 	if err != nil {
-		return problems, fmt.Errorf("reading a ResourceList from standard input: %w", err)
+		return problems, fmt.Errorf("reading a ResourceList from standard input: %w", withoutContent(err))
 	}
 	if _, err := out.Write(written.Bytes()); err != nil {
 		return problems, fmt.Errorf("writing output: %w", err)
@@ -53,12 +59,28 @@ func Run(in io.Reader, out io.Writer) (problem.List, error) {
 	return problems, nil
 }
 
+// errNoResourceList says that standard input held something else.
+var errNoResourceList = errors.New("there is no object of kind ResourceList with items")
+
+// withoutContent takes what kyaml repeats of the input out of its error, since
+// that may be a part of a Secret.
+func withoutContent(err error) error {
+	if text, _, found := strings.Cut(err.Error(), ": node contents:"); found {
+		return errors.New(text)
+	}
+	return err
+}
+
 // process does what the functionConfig asks for.
 func process(rl *framework.ResourceList) problem.List {
 	config := rl.FunctionConfig
-	switch kind := config.GetKind(); {
-	case config.IsNilOrEmpty():
+	if config.IsNilOrEmpty() {
 		return transform(rl, "")
+	}
+	if config.YNode().Kind != kyaml.MappingNode {
+		return problem.List{{Rule: problem.FieldType, Position: problem.Position{Subject: "functionConfig"}, Message: "this is no map", Hint: "it is an object with apiVersion, kind and metadata"}}
+	}
+	switch kind := config.GetKind(); {
 	case config.GetApiVersion() != schema.APIVersion:
 		return problem.List{configProblem(config, problem.KindUnknown, "functionConfig "+problem.Quote(config.GetApiVersion()+" "+kind)+" is not known", "write apiVersion: "+schema.APIVersion)}
 	case kind == ModeGenerator:
@@ -70,6 +92,9 @@ func process(rl *framework.ResourceList) problem.List {
 		}
 		return transform(rl, cluster)
 	case kind == ModeValidator:
+		if _, problems := configSpec(config); len(problems) > 0 {
+			return problems
+		}
 		return validate(rl)
 	default:
 		return problem.List{configProblem(config, problem.KindUnknown, "kind "+problem.Quote(kind)+" is no functionConfig", "kinds are "+ModeGenerator+" (generators), "+ModeTransformer+" (transformers) and "+ModeValidator+" (validators)")}
@@ -82,23 +107,41 @@ func configProblem(config *kyaml.RNode, rule problem.Rule, message, hint string)
 
 func subject(node *kyaml.RNode) string { return node.GetKind() + "/" + node.GetName() }
 
-// configCluster reads a TenantTransformer: spec.cluster, and nothing else.
-func configCluster(config *kyaml.RNode) (string, problem.List) {
+// configSpec returns the spec of a functionConfig, nil where there is none. It
+// reports fields other than the known ones.
+func configSpec(config *kyaml.RNode, known ...string) (*kyaml.RNode, problem.List) {
 	spec := config.Field("spec")
 	if spec.IsNilOrEmpty() {
-		return "", nil
+		return nil, nil
 	}
-	var problems problem.List
 	fields, err := spec.Value.Fields()
 	if err != nil {
-		return "", problem.List{configProblem(config, problem.FieldType, "spec is no map", "")}
+		return nil, problem.List{configProblem(config, problem.FieldType, "spec is no map", "")}
 	}
+	hint := "no field is taken here"
+	if len(known) > 0 {
+		hint = "fields here are " + strings.Join(known, ", ")
+	}
+	var problems problem.List
 	for _, field := range fields {
-		if field != "cluster" {
-			problems = append(problems, configProblem(config, problem.FieldUnknown, "spec has no field "+problem.Quote(field), "fields here are cluster"))
+		if !slices.Contains(known, field) {
+			problems = append(problems, configProblem(config, problem.FieldUnknown, "spec has no field "+problem.Quote(field), hint))
 		}
 	}
-	return kyaml.GetValue(spec.Value.Field("cluster").Value), problems
+	return spec.Value, problems
+}
+
+// configCluster reads a TenantTransformer: spec.cluster, and nothing else.
+func configCluster(config *kyaml.RNode) (string, problem.List) {
+	spec, problems := configSpec(config, "cluster")
+	cluster := spec.Field("cluster")
+	if !cluster.IsNilOrEmpty() && cluster.Value.YNode().Kind != kyaml.ScalarNode {
+		problems = append(problems, configProblem(config, problem.FieldType, "spec.cluster is no text", "write the name of a Platform"))
+	}
+	if cluster.IsNilOrEmpty() || len(problems) > 0 {
+		return "", problems
+	}
+	return kyaml.GetValue(cluster.Value), nil
 }
 
 // generate appends what a TenantSet expands into. kustomize hands a generator
@@ -176,7 +219,7 @@ func replaceItems(rl *framework.ResourceList, kept []*kyaml.RNode, r *Rendering,
 	if err != nil {
 		return append(problems, problem.Problem{Rule: problem.SchemaOther, Message: err.Error()})
 	}
-	rl.Items = append(kept, expanded...)
+	rl.Items = slices.Concat(kept, expanded)
 	return problems
 }
 

@@ -11,7 +11,7 @@ import (
 func swapFolder(from, to string) error {
 	aside := from + ".old"
 	if err := os.Rename(to, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err //nolint:wrapcheck // the caller says what was being done
+		return err // the caller says what was being done
 	}
 	if err := os.Rename(from, to); err != nil {
 		return errors.Join(err, os.Rename(aside, to))

@@ -54,7 +54,7 @@ func (r *sourceReader) path(name string) {
 	case info.IsDir():
 		r.folder(name)
 	default:
-		r.file(name, func() (io.ReadCloser, error) { return os.Open(name) }) //nolint:gosec // the user named it
+		r.file(name, func() (io.ReadCloser, error) { return os.Open(name) })
 	}
 }
 
@@ -66,10 +66,10 @@ func (r *sourceReader) folder(name string) {
 		r.unreadable(name, err)
 		return
 	}
-	defer root.Close() //nolint:errcheck // nothing was written
+	defer root.Close()
 	before := len(r.sources) + len(r.problems)
 	files := 0
-	_ = fs.WalkDir(root.FS(), ".", func(inside string, entry fs.DirEntry, err error) error { //nolint:errcheck // each error is reported as a problem
+	_ = fs.WalkDir(root.FS(), ".", func(inside string, entry fs.DirEntry, err error) error {
 		full := filepath.Join(name, inside)
 		switch {
 		case err != nil:
@@ -139,7 +139,7 @@ func (r *sourceReader) file(name string, open func() (io.ReadCloser, error)) {
 		r.unreadable(name, err)
 		return
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	r.read(name, f)
 }
 

@@ -30,7 +30,7 @@ import (
 //
 // If there is an error, dst is returned as it was.
 func appendYAML(dst []byte, v any) ([]byte, error) {
-	w := yamlWriters.Get().(*yamlWriter)
+	w, _ := yamlWriters.Get().(*yamlWriter)
 	defer yamlWriters.Put(w)
 	w.json.Reset()
 	if err := w.enc.Encode(v); err != nil {
@@ -178,8 +178,9 @@ func leftOutOfYAML(at yamlPlace, key, json []byte) bool {
 		return string(key) == "status" || string(key) == "spec" && string(json) == "{}"
 	case afterMetadata:
 		return string(key) == "creationTimestamp" && string(json) == "null"
+	default:
+		return false
 	}
-	return false
 }
 
 // sortMembers puts the members of the innermost object, written in the order of the JSON, in order.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -202,7 +203,7 @@ func appendYAMLDouble(dst, s []byte) []byte {
 
 func appendYAMLEscape(dst []byte, r rune) []byte {
 	const named = "\x00\a\b\t\n\v\f\r\x1b"
-	switch i := bytes.IndexByte([]byte(named), byte(r)); {
+	switch i := strings.IndexRune(named, r); {
 	case r < ' ' && i >= 0:
 		return append(dst, '\\', "0abtnvfre"[i])
 	case r == 0x85:

@@ -125,7 +125,7 @@ func (s *Store) externalIdentity() string {
 		// A role is one server's, in one namespace of it, on one mount.
 		auth, _ := s.Provider.Spec["auth"].(map[string]any)
 		inner, _ := auth[string(s.Provider.Auth)].(map[string]any)
-		return fmt.Sprint("vault ", strings.TrimRight(fmt.Sprint(s.Provider.Spec["server"]), "/"), " ", auth["namespace"], " ", s.Provider.Spec["namespace"], " ", s.Provider.Auth, " ", inner["mountPath"], inner["path"], " ", value)
+		return fmt.Sprint("vault ", strings.ToLower(strings.TrimRight(fmt.Sprint(s.Provider.Spec["server"]), "/")), " ", auth["namespace"], " ", s.Provider.Spec["namespace"], " ", s.Provider.Auth, " ", inner["mountPath"], inner["path"], " ", value)
 	case AWS, AzureKV, GCPSM:
 		if value != "" {
 			return string(s.Provider.Kind) + " " + strings.ToLower(value)
@@ -143,7 +143,7 @@ func (x *cross) remoteNamespace(p *Platform, t *Tenant, s *Store) {
 	}
 	remote := s.RemoteNamespace()
 	owner, taken := x.owner[remote]
-	message := ""
+	var message string
 	switch why := p.reserved(remote); {
 	case taken && owner.name != t.Name:
 		message = "namespace " + problem.Quote(remote) + " belongs to tenant " + problem.Quote(owner.name) + " (" + x.ownerAt[remote].String() + ")"

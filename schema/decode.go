@@ -28,6 +28,7 @@ type decoder struct {
 	problems  problem.List
 	dropped   int // problems beyond maxProblems
 	docs      int
+	unread    bool // something that could have been a Platform was not read
 	foreign   int
 	validator validator
 	platforms []*Platform
@@ -107,6 +108,8 @@ func (dec *decoder) kindOf(doc *document) (string, bool) {
 		dec.reportKind(doc, doc.root, problem.KindUnknown, "there is "+doc.root.kind.String()+" here; a document is a Platform, a Tenant or a TenantSet", "")
 	case foundGroup == group && apiVersion.str() != APIVersion:
 		dec.reportKind(doc, apiVersion, problem.VersionUnsupported, "version "+problem.Quote(foundVersion)+" of "+group+" is not known", "write apiVersion: "+APIVersion)
+	case apiVersion.str() == "" || kind.str() == "":
+		dec.reportKind(doc, doc.root, problem.KindUnknown, "this document has no apiVersion or no kind", "a specification begins with apiVersion: "+APIVersion)
 	case foundGroup == group && ourKind:
 		return kind.str(), true
 	case foundGroup == group && slices.Contains(FunctionKinds, kind.str()):
@@ -121,8 +124,6 @@ func (dec *decoder) kindOf(doc *document) (string, bool) {
 			at = doc.root
 		}
 		dec.reportKind(doc, at, problem.KindUnknown, "kind "+problem.Quote(kind.str())+" is not one of "+group, hint)
-	case apiVersion.str() == "" || kind.str() == "":
-		dec.reportKind(doc, doc.root, problem.KindUnknown, "this document has no apiVersion or no kind", "a specification begins with apiVersion: "+APIVersion)
 	case editDistance(foundGroup, group, 5) < 5:
 		dec.reportKind(doc, apiVersion, problem.KindUnknown, "API group "+problem.Quote(foundGroup)+" is not known", "did you mean "+APIVersion+"?")
 	default:
@@ -185,6 +186,7 @@ func emptied(n *node) *node {
 // platform reads a Platform, whether or not the schema found mistakes in it.
 func (dec *decoder) platform(doc *document, name, spec *node, path string) {
 	if name.str() == "" || spec == nil || spec.kind != mapNode {
+		dec.unread = true
 		return
 	}
 	if dec.duplicate(doc, kindPlatform, name) {

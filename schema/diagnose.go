@@ -115,6 +115,7 @@ func (d *diagnosis) wrongKind(schema cue.Value, path string, n *node) {
 		if hint == "" && schema.IncompleteKind()&cue.StringKind != 0 {
 			hint = "write it in quotes"
 		}
+	default: // a text, a map or a list says it all
 	}
 	d.report(n, problem.FieldType, path, "there is "+found+" here; it takes "+want, hint)
 }
@@ -270,10 +271,10 @@ func enumeration(schema cue.Value) []string {
 	if word, err := schema.String(); err == nil {
 		return []string{word}
 	}
-	op, args := schema.Expr()
-	if root, path := schema.ReferencePath(); op == cue.NoOp && len(path.Selectors()) > 0 {
-		op, args = root.LookupPath(path).Expr()
+	if root, path := schema.ReferencePath(); len(path.Selectors()) > 0 {
+		schema = root.LookupPath(path)
 	}
+	op, args := schema.Expr()
 	if op != cue.OrOp {
 		return nil
 	}

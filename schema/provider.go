@@ -93,7 +93,7 @@ func (r *platformReader) providerKind(e entry, at string) string {
 // Source: ESO v2.9.0, the auth code of each provider.
 var ownIdentities = map[string][]string{
 	"vault": {
-		"auth.tokenSecretRef", "auth.appRole", "auth.ldap", "auth.cert", "auth.userPass", "tls",
+		"auth.tokenSecretRef", "auth.appRole", "auth.ldap", "auth.cert", "auth.userPass",
 		"auth.kubernetes.secretRef", "auth.jwt.secretRef",
 	},
 	"aws":        {"auth.secretRef"},
@@ -133,7 +133,7 @@ func (r *platformReader) ownIdentity(kind string, content *node, at string) bool
 
 // at follows a path of keys joined by dots.
 func (n *node) at(path string) *node {
-	for _, key := range strings.Split(path, ".") {
+	for key := range strings.SplitSeq(path, ".") {
 		n = n.get(key)
 	}
 	return n

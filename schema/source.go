@@ -158,7 +158,7 @@ func syntaxProblem(src Source, data []byte, err error) problem.Problem {
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 1
 	if m := yamlLine.FindStringSubmatch(message); m != nil {
-		line, _ = strconv.Atoi(m[1]) //nolint:errcheck // the pattern matched digits; a number out of range is cut below
+		line, _ = strconv.Atoi(m[1])
 		message = message[len(m[0]):]
 	}
 	line = min(max(line, 1), 1+bytes.Count(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")))

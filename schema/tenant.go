@@ -40,9 +40,8 @@ func (dec *decoder) resolve() *Spec {
 }
 
 func (dec *decoder) checkPlatforms() {
-	switch {
-	case len(dec.platforms) > 0 || dec.names == nil:
-	case len(dec.tenants) > 0:
+	// Where a source was not read in full, the reason is reported already.
+	if len(dec.platforms) == 0 && len(dec.tenants) > 0 && !dec.unread {
 		dec.report(problem.Problem{
 			Rule: problem.PlatformMissing, Position: dec.tenants[0].position,
 			Message: "there is no Platform for tenant " + problem.Quote(dec.tenants[0].name) + " to live on",

@@ -33,10 +33,10 @@ func (p *progress) show(s streams, what string) {
 	for shown := false; ; shown = true {
 		select {
 		case <-ticker.C:
-			fmt.Fprintf(s.err, "\r\x1b[K%s… %ds", what, int(time.Since(start).Seconds())) //nolint:errcheck // only a courtesy
+			fmt.Fprintf(s.err, "\r\x1b[K%s… %ds", what, int(time.Since(start).Seconds()))
 		case <-p.done:
 			if shown {
-				fmt.Fprint(s.err, "\r\x1b[K") //nolint:errcheck // as above
+				fmt.Fprint(s.err, "\r\x1b[K")
 			}
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,7 @@ func build(paths []string, s streams) (*fn.Rendering, problem.List) {
 	}
 	sources, unread := fn.ReadSources(paths, s.in)
 	rendering, problems := fn.Build(sources)
-	all := append(unread, problems...)
+	all := slices.Concat(unread, problems)
 	if rendering != nil && len(rendering.Clusters()) == 0 && all.Errors() == 0 {
 		all = append(all, problem.Problem{
 			Rule: problem.SourceEmpty, Position: problem.Position{File: strings.Join(paths, " ")},
@@ -99,7 +100,7 @@ func (s streams) renderFolder(ctx context.Context, r *fn.Rendering, folder strin
 		}
 		return failed(err)
 	}
-	fmt.Fprintf(s.err, "%s: %s\n", problem.Clean(folder), counted(r)) //nolint:errcheck // the work is done
+	fmt.Fprintf(s.err, "%s: %s\n", problem.Clean(folder), counted(r))
 	return nil
 }
 

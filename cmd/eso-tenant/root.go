@@ -68,13 +68,13 @@ func run(ctx context.Context, args []string, s streams) int {
 		return e.code
 	default: // from cobra, which has looked at the command line only
 		s.sayError(err)
-		fmt.Fprintln(s.err, "Run 'eso-tenant --help' for usage.") //nolint:errcheck // nothing is left to tell
+		fmt.Fprintln(s.err, "Run 'eso-tenant --help' for usage.")
 		return exitUsage
 	}
 }
 
 func (s streams) sayError(err error) {
-	fmt.Fprintln(s.err, "eso-tenant: "+problem.Clean(err.Error())) //nolint:errcheck // nothing is left to tell
+	fmt.Fprintln(s.err, "eso-tenant: "+problem.Clean(err.Error()))
 }
 
 func newRoot(s streams) *cobra.Command {

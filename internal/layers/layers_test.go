@@ -57,6 +57,7 @@ var rules = map[string]rule{
 
 	"fn": {row: 5, outside: []string{
 		"sigs.k8s.io/kustomize/kyaml", "sigs.k8s.io/kustomize/api", "github.com/fluxcd/pkg/apis/meta",
+		"k8s.io/apimachinery", "golang.org/x/sys",
 	}},
 
 	"cmd/eso-tenant":      {row: 6, outside: []string{"github.com/spf13/cobra", "golang.org/x/term"}},
