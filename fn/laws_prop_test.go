@@ -15,7 +15,6 @@ import (
 	"pgregory.net/rapid"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/yaml"
-
 )
 
 // The order of documents, and of keys in them, is nobody's meaning.
@@ -370,4 +369,3 @@ spec: {namespaces: {b: {}}}
 		}
 	}
 }
-

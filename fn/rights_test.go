@@ -160,7 +160,10 @@ type fence struct {
 	problems []string
 }
 
-const labelOfTenant = "eso-tenant.dev/tenant"
+const (
+	labelOfTenant = "eso-tenant.dev/tenant"
+	anyTenant     = "*" // a subject that several tenants declare
+)
 
 // newFence reads a cluster's stream. owned is what the specification says of namespaces.
 func newFence(stream string, owned map[string]string) (*fence, error) {
@@ -354,7 +357,7 @@ func (f *fence) checkBindings(members map[string]string) {
 		case g.namespace == "":
 			f.say("%s holds rights in the whole cluster by %s", g.subject, g.from)
 		case isMember:
-			if holder != tenant || f.owner[g.namespace] != tenant {
+			if (holder != tenant && holder != anyTenant) || f.owner[g.namespace] != tenant {
 				f.say("%s of tenant %s has rights in %s by %s", g.subject, holder, g.namespace, g.from)
 			}
 		case kind == "ServiceAccount" && len(f.accounts[id]) > 0:

@@ -74,7 +74,7 @@ func nameOf(d doc) string { return d["metadata"].(doc)["name"].(string) }
 
 // subset draws some of the values, in their order.
 func subset[T any](t *rapid.T, all []T, label string) []T {
-	var some []T
+	some := []T{}
 	for i, v := range all {
 		if rapid.Bool().Draw(t, fmt.Sprint(label, i)) {
 			some = append(some, v)
@@ -211,7 +211,7 @@ func membersOf(t *rapid.T, tenant string) []doc {
 		{"kind": "User", "name": tenant + "@example.com"},
 		{"kind": "ServiceAccount", "name": "deployer", "namespace": tenant},
 	}
-	var members []doc
+	members := []doc{}
 	for _, m := range subset(t, all, "member") {
 		m["role"] = rapid.SampledFrom(rolePool).Draw(t, "role")
 		members = append(members, m)
@@ -265,7 +265,9 @@ func drawStore(t *rapid.T, s shape, tenant, namespace, name string) doc {
 			d["identity"] = doc{"serviceAccount": "g" + digest[:20] + "@acme.iam.gserviceaccount.com"}
 		}
 	case "hub":
-		perhaps(t, d, "identity", doc{"remoteNamespace": "remote-" + tenant})
+		if remote := "remote-" + tenant; len(remote) <= 63 {
+			perhaps(t, d, "identity", doc{"remoteNamespace": remote})
+		}
 	case "local":
 		perhaps(t, d, "identity", doc{"remoteNamespace": tenant})
 	}

@@ -8,10 +8,10 @@ import (
 )
 
 // trimmed is what ESO may do, and where. Observing, it is all that upstream
-// grants.
+// grants for the features in use.
 func trimmed(p *schema.Platform) eso.Trimmed {
 	if p.Enforcement == schema.Observe {
-		return eso.Trimmed{ClusterRole: p.ESO.Release.Controller}
+		return eso.Trimmed{ClusterRole: p.ESO.Release.Untrimmed(p.ESO.Options)}
 	}
 	return p.ESO.Release.Trim(p.ESO.Options)
 }

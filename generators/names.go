@@ -79,10 +79,11 @@ const maxLabel = 63
 
 // FluxName is the name of a tenant's Flux Kustomization, or of the platform's
 // for schema.PlatformTenant. A name that would be too long for a label ends in
-// a digest instead.
+// a digest instead, and only such a name is as long as a label can be: no
+// tenant can be called so that it takes another's.
 func FluxName(tenant string) string {
 	name := prefix + tenant
-	if len(name) <= maxLabel {
+	if len(name) < maxLabel {
 		return name
 	}
 	sum := sha256.Sum256([]byte(tenant))

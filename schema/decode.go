@@ -119,11 +119,7 @@ func (dec *decoder) kindOf(doc *document) (string, bool) {
 		if near := nearest(kind.str(), []string{kindPlatform, kindTenant, kindTenantSet}); near != "" {
 			hint = "did you mean " + near + "?"
 		}
-		at := kind
-		if at == nil {
-			at = doc.root
-		}
-		dec.reportKind(doc, at, problem.KindUnknown, "kind "+problem.Quote(kind.str())+" is not one of "+group, hint)
+		dec.reportKind(doc, kind, problem.KindUnknown, "kind "+problem.Quote(kind.str())+" is not one of "+group, hint)
 	case editDistance(foundGroup, group, 5) < 5:
 		dec.reportKind(doc, apiVersion, problem.KindUnknown, "API group "+problem.Quote(foundGroup)+" is not known", "did you mean "+APIVersion+"?")
 	default:
@@ -133,6 +129,7 @@ func (dec *decoder) kindOf(doc *document) (string, bool) {
 }
 
 func (dec *decoder) reportKind(doc *document, n *node, rule problem.Rule, message, hint string) {
+	dec.unread = true
 	dec.report(problem.Problem{Rule: rule, Position: doc.position(n), Message: message, Hint: hint})
 }
 
@@ -147,6 +144,8 @@ func (dec *decoder) tenantSet(doc *document) {
 		dec.validate(doc, "#SetPlatform", "spec.platform", platform)
 		dec.platform(doc, platform.get("name"), platform, "spec.platform")
 		clusters = []string{platform.get("name").str()}
+	} else {
+		dec.unread = true
 	}
 	for _, e := range tenants.keys() {
 		at := join("spec.tenants", e.key)

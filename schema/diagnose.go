@@ -111,7 +111,9 @@ func (d *diagnosis) wrongKind(schema cue.Value, path string, n *node) {
 		found = "no value"
 		hint = "write one, or remove the field; an empty map is {}"
 	case boolNode, intNode, floatNode:
-		found += " (" + problem.Clean(n.text) + ")"
+		if !n.secret {
+			found += " (" + problem.Clean(n.text) + ")"
+		}
 		if hint == "" && schema.IncompleteKind()&cue.StringKind != 0 {
 			hint = "write it in quotes"
 		}
@@ -143,6 +145,9 @@ func (d *diagnosis) walkMap(schema cue.Value, path string, n *node) {
 		e := &n.entries[i]
 		at := join(path, e.key)
 		if !schema.Allows(cue.Str(e.key)) {
+			if e.bad {
+				continue // reported already
+			}
 			d.notAllowed(schema, named, path, e)
 			if !named {
 				// The name is wrong; what it names may be wrong as well.
@@ -224,26 +229,27 @@ func (d *diagnosis) leaf(schema cue.Value, path string, n *node) {
 		if near := nearest(n.text, words); near != "" {
 			hint = "did you mean " + problem.Quote(near) + "?"
 		}
-		d.report(n, problem.FieldValue, path, problem.Quote(n.text)+" is none of "+problem.QuoteAll(words), hint)
+		d.report(n, problem.FieldValue, path, quoteValue(n, "")+" is none of "+problem.QuoteAll(words), hint)
 		return
 	}
 	text := wanted(schema)
 	if text == "" {
 		text = fmt.Sprint(schema)
 	}
-	d.report(n, problem.FieldValue, path, quoteValue(n.text, text)+" is not "+text, "")
+	d.report(n, problem.FieldValue, path, quoteValue(n, text)+" is not "+text, "")
 }
 
 // quoteValue repeats a value, unless it may hold a credential: a URL with more
-// than a path in it, or what somebody pasted where certificates go.
-func quoteValue(s, wanted string) string {
-	if strings.Contains(s, "://") && strings.ContainsAny(s, "?#@") {
-		return "this URL"
-	}
-	if strings.HasPrefix(wanted, "base64") {
+// than a path in it, a header, or what somebody pasted where certificates go.
+func quoteValue(n *node, wanted string) string {
+	switch {
+	case n.secret:
 		return "this text"
+	case (strings.Contains(n.text, "://") || strings.Contains(wanted, "URL")) && strings.ContainsAny(n.text, "?#@"):
+		return "this URL"
+	default:
+		return problem.Quote(n.text)
 	}
-	return problem.Quote(s)
 }
 
 // wanted is the @want text of the first definition among the schema's parts.

@@ -22,6 +22,7 @@ type node struct {
 	items     []*node
 	line, col int32
 	bad       bool
+	secret    bool // not to be repeated in messages
 }
 
 type entry struct {
@@ -125,6 +126,7 @@ type builder struct {
 	file, subject string
 	nodes         int
 	stopped       bool // a bound was hit: nothing more of this source is read
+	secret        bool // what is being built is not to be repeated in messages
 }
 
 // document returns nil for an empty document.
@@ -174,6 +176,7 @@ func (b *builder) value(y *yaml.Node, depth int) *node {
 		b.stop(y, fmt.Sprintf("this source has more than %d values, aliases expanded", maxNodes), "write the values out, or split the source")
 		return nil
 	}
+	b.collectionTag(y)
 	n := &node{line: int32(max(y.Line, 1)), col: int32(max(y.Column, 1))} //nolint:gosec // sources are bounded far below 2³¹ lines
 	switch y.Kind {
 	case yaml.AliasNode:
@@ -202,6 +205,14 @@ func (b *builder) value(y *yaml.Node, depth int) *node {
 	return n
 }
 
+// collectionTag refuses a tag on a map or a list that other parsers may act on.
+func (b *builder) collectionTag(y *yaml.Node) {
+	tagged := y.Style&yaml.TaggedStyle != 0 && (y.Kind == yaml.MappingNode || y.Kind == yaml.SequenceNode)
+	if tag := y.ShortTag(); tagged && tag != "!!map" && tag != "!!seq" {
+		b.report(problem.YAMLUnsupported, y, "tag "+problem.Quote(tag)+" is not read", "write a plain value")
+	}
+}
+
 func (b *builder) mapping(n *node, y *yaml.Node, depth int) {
 	n.entries = make([]entry, 0, len(y.Content)/2)
 	seen := make(map[string]*yaml.Node, len(y.Content)/2)
@@ -218,10 +229,19 @@ func (b *builder) mapping(n *node, y *yaml.Node, depth int) {
 			continue
 		}
 		seen[text] = key
-		if v := b.value(y.Content[i+1], depth+1); v != nil {
+		if v := b.field(text, y.Content[i+1], depth+1); v != nil {
 			n.entries = append(n.entries, entry{key: text, line: int32(max(key.Line, 1)), col: int32(max(key.Column, 1)), value: v}) //nolint:gosec // as above
 		}
 	}
+}
+
+// field converts the value of a key. Headers can be tokens, and tokens get
+// pasted where certificates go.
+func (b *builder) field(key string, y *yaml.Node, depth int) *node {
+	outer := b.secret
+	defer func() { b.secret = outer }()
+	b.secret = outer || key == "headers" || key == "caBundle"
+	return b.value(y, depth)
 }
 
 // key reads a key of a map, which has to be a text to every parser.
@@ -248,7 +268,7 @@ func (b *builder) key(y *yaml.Node) (string, bool) {
 
 // scalar reads a value that has to mean the same to kubectl, kustomize and CUE.
 func (b *builder) scalar(n *node, y *yaml.Node) {
-	n.text = y.Value
+	n.text, n.secret = y.Value, b.secret
 	if len(y.Value) > maxScalarBytes {
 		b.report(problem.SourceTooLarge, y, fmt.Sprintf("this text is longer than %d KiB", maxScalarBytes>>10), "")
 		n.bad = true
@@ -256,16 +276,20 @@ func (b *builder) scalar(n *node, y *yaml.Node) {
 	switch tag := y.ShortTag(); tag {
 	case "!!str":
 		n.kind = stringNode
-		if plain(y) && yaml11Bool.MatchString(y.Value) {
+		switch {
+		case !plain(y):
+		case yaml11Bool.MatchString(y.Value):
 			b.ambiguous(n, y, "a boolean to YAML 1.1 and a text to YAML 1.2")
+		case yaml11Base60.MatchString(y.Value):
+			b.ambiguous(n, y, "a number to YAML 1.1 and a text to YAML 1.2")
 		}
 	case "!!null":
 		n.kind = nullNode
 	case "!!bool":
 		n.kind = boolNode
 		n.text = strings.ToLower(y.Value)
-		if !plain(y) {
-			n.text = y.Value
+		if n.text != "true" && n.text != "false" { // !!bool yes
+			b.ambiguous(n, y, "not a boolean to every YAML parser")
 		}
 	case "!!int":
 		n.kind = intNode
@@ -288,7 +312,7 @@ func (b *builder) scalar(n *node, y *yaml.Node) {
 }
 
 func (b *builder) ambiguous(n *node, y *yaml.Node, why string) {
-	b.report(problem.YAMLAmbiguous, y, problem.Quote(y.Value)+" is "+why, "write a text in quotes, a boolean as true or false, a number in plain decimals")
+	b.report(problem.YAMLAmbiguous, y, quoteValue(n, "")+" is "+why, "write a text in quotes, a boolean as true or false, a number in plain decimals")
 	n.bad = true
 }
 
@@ -297,6 +321,7 @@ func plain(y *yaml.Node) bool {
 }
 
 var (
+	yaml11Base60 = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+([.][0-9_]*)?$`)
 	yaml11Bool   = regexp.MustCompile(`^(?i:y|n|yes|no|on|off)$`)
 	decimalInt   = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 	decimalFloat = regexp.MustCompile(`^-?(0|[1-9][0-9]*)\.[0-9]+$`)

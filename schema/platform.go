@@ -29,7 +29,7 @@ type platformReader struct {
 }
 
 func (r *platformReader) report(n *node, rule problem.Rule, path, message, hint string) {
-	r.dec.report(problem.Problem{Rule: rule, Position: r.doc.position(n), Path: join(r.path, path), Message: message, Hint: hint})
+	r.dec.report(problem.Problem{Rule: rule, Position: r.doc.position(n), Path: join2(r.path, path), Message: message, Hint: hint})
 }
 
 func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *Platform {

@@ -42,11 +42,12 @@ func (r *platformReader) provider(e entry, p *Platform) *Provider {
 		r.notYetField(content, at)
 		return nil
 	}
-	if !r.ownIdentity(kind, content, at) {
-		return nil
-	}
+	fine := r.ownIdentity(kind, content, at)
 	if content.kind == mapNode {
-		r.dec.validate(r.doc, "#Providers."+kind, join(r.path, at), content)
+		r.dec.validate(r.doc, "#Providers."+kind, join2(r.path, at), content)
+	}
+	if !fine {
+		return nil
 	}
 	provider := &Provider{
 		Name:        e.key,
@@ -119,13 +120,15 @@ func (r *platformReader) ownIdentity(kind string, content *node, at string) bool
 	for _, path := range ownIdentities[kind] {
 		if n := content.at(path); n != nil {
 			fine = false
-			r.report(n, problem.ProviderOwnIdentity, join(at, path), "this logs in with a stored credential, or as External Secrets Operator itself", "remove it; stores log in with a token of the tenant's own service account")
+			content.markAt(path)
+			r.report(n, problem.ProviderOwnIdentity, join2(at, path), "this logs in with a stored credential, or as External Secrets Operator itself", "remove it; stores log in with a token of the tenant's own service account")
 		}
 	}
 	for _, path := range references[kind] {
 		if n := content.at(path); n != nil && fine {
 			fine = false
-			r.report(n, problem.FieldUnknown, join(at, path), "this is filled in for each store", "remove it; a store states its serviceAccount and identity")
+			content.markAt(path)
+			r.report(n, problem.FieldUnknown, join2(at, path), "this is filled in for each store", "remove it; a store states its serviceAccount and identity")
 		}
 	}
 	return fine
@@ -137,6 +140,16 @@ func (n *node) at(path string) *node {
 		n = n.get(key)
 	}
 	return n
+}
+
+// markAt marks the entries along a path as having a problem, so that the schema
+// does not report them a second time.
+func (n *node) markAt(path string) {
+	for key := range strings.SplitSeq(path, ".") {
+		e := n.entry(key)
+		e.bad = true
+		n = e.value
+	}
 }
 
 // auth finds how the token is exchanged, and the audiences that ESO adds by
@@ -274,7 +287,7 @@ var templates = strings.NewReplacer("{tenant}", "", "{namespace}", "")
 func (r *platformReader) plaintext(content *node, at string) {
 	for _, path := range []string{"server", "server.url"} {
 		if n := content.at(path); n != nil && !n.bad && strings.HasPrefix(n.text, "http://") {
-			r.report(n, problem.ProviderPlaintext, join(at, path), "tokens and secrets go to this server unencrypted", "use https")
+			r.report(n, problem.ProviderPlaintext, join2(at, path), "tokens and secrets go to this server unencrypted", "use https")
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -76,8 +77,11 @@ func number64(text string) any {
 // over lays what a namespace states over the defaults.
 func (s settings) over(defaults settings, stated *node) settings {
 	merged := defaults
-	if stated.get("podSecurity") != nil {
-		merged.podSecurity = s.podSecurity
+	// A mode that is not stated stays as it is, or a tenant could end enforcement by naming another mode.
+	merged.podSecurity = PodSecurity{
+		Enforce: cmp.Or(s.podSecurity.Enforce, defaults.podSecurity.Enforce),
+		Warn:    cmp.Or(s.podSecurity.Warn, defaults.podSecurity.Warn),
+		Audit:   cmp.Or(s.podSecurity.Audit, defaults.podSecurity.Audit),
 	}
 	merged.labels = mergeText(defaults.labels, s.labels)
 	merged.annotations = mergeText(defaults.annotations, s.annotations)

@@ -55,6 +55,7 @@ func (dec *decoder) documents(src Source) []*document {
 	}
 	data, ok := dec.checkText(src)
 	if !ok {
+		dec.unread = true
 		return nil
 	}
 	var docs []*document
@@ -67,10 +68,12 @@ func (dec *decoder) documents(src Source) []*document {
 			return docs
 		}
 		if err != nil {
+			dec.unread = true
 			dec.report(syntaxProblem(src, data, err))
 			return docs
 		}
 		if dec.docs++; dec.docs > maxDocuments {
+			dec.unread = true
 			dec.report(problem.Problem{
 				Rule: problem.SourceTooLarge, Position: at(src.File, parsed.Line, parsed.Column),
 				Message: fmt.Sprintf("this is document %d of the run; at most %d are read", dec.docs, maxDocuments),
@@ -78,11 +81,14 @@ func (dec *decoder) documents(src Source) []*document {
 			})
 			return docs
 		}
-		if root := build.document(&parsed); root != nil {
-			docs = append(docs, &document{file: src.File, root: root})
-		}
+		root := build.document(&parsed)
 		if build.stopped {
+			// What was built of the document is not all of it.
+			dec.unread = true
 			return docs
+		}
+		if root != nil {
+			docs = append(docs, &document{file: src.File, root: root})
 		}
 	}
 }
@@ -90,7 +96,8 @@ func (dec *decoder) documents(src Source) []*document {
 func (dec *decoder) itemDocument(src Source) []*document {
 	build := &builder{dec: dec, subject: src.Subject}
 	root := build.document(src.Node)
-	if root == nil {
+	if root == nil || build.stopped {
+		dec.unread = build.stopped
 		return nil
 	}
 	return []*document{{subject: src.Subject, root: root}}
@@ -107,12 +114,12 @@ func (dec *decoder) checkText(src Source) ([]byte, bool) {
 		})
 		return nil, false
 	}
-	if i := badByte(data); i >= 0 {
+	if i, what := badText(data); what != "" {
 		line := 1 + bytes.Count(data[:i], []byte("\n"))
 		column := 1 + utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i])
 		dec.report(problem.Problem{
 			Rule: problem.YAMLEncoding, Position: at(src.File, line, column),
-			Message: fmt.Sprintf("byte 0x%02x is no part of UTF-8 text", data[i]),
+			Message: what,
 			Hint:    "is this a YAML file? save it as UTF-8 without control characters",
 		})
 		return nil, false
@@ -120,24 +127,36 @@ func (dec *decoder) checkText(src Source) ([]byte, bool) {
 	return data, true
 }
 
-// badByte is the index of the first byte that is neither UTF-8 nor printable.
-func badByte(data []byte) int {
+// badText is the index of the first character that cannot stand in a source,
+// and what is wrong with it; "" where there is none.
+func badText(data []byte) (index int, what string) {
 	for i := 0; i < len(data); {
-		c := data[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRune(data[i:])
-			if r == utf8.RuneError && size == 1 {
-				return i
-			}
-			i += size
-			continue
+		r, size := utf8.DecodeRune(data[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return i, fmt.Sprintf("byte 0x%02x is no part of UTF-8 text", data[i])
+		case r == '\r' && !bytes.HasPrefix(data[i+1:], []byte("\n")), r == 0x85, r == 0x2028, r == 0x2029:
+			// Lines would be counted differently here than in the user's editor.
+			return i, fmt.Sprintf("%U is the end of a line to YAML 1.1, and none to other parsers", r)
+		case !yamlCharacter(r):
+			return i, fmt.Sprintf("control character %U stands in this text", r)
 		}
-		if (c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f {
-			return i
-		}
-		i++
+		i += size
 	}
-	return -1
+	return 0, ""
+}
+
+// yamlCharacter tells whether YAML takes a character, see
+// https://yaml.org/spec/1.2.2/#51-character-set.
+func yamlCharacter(r rune) bool {
+	switch {
+	case r < ' ':
+		return r == '\t' || r == '\n' || r == '\r'
+	case r == 0xfeff: // a byte order mark in the middle of a text
+		return false
+	default:
+		return r < 0x7f || (r >= 0xa0 && r < 0xfffe) || r > 0xffff
+	}
 }
 
 // decodeYAML turns a panic of the parser, as hostile input has caused in the

@@ -46,10 +46,7 @@ func (r *Release) Trim(o Options) Trimmed {
 		uses:    r.uses,
 		on:      func(f Feature) bool { return r.on(f, o) },
 	}
-	granted := r.Controller
-	if t.on(FeatureGenericTargets) {
-		granted = append(slices.Clone(granted), r.Toggles[r.Switches[FeatureGenericTargets].Value].Adds...)
-	}
+	granted := r.Untrimmed(o)
 	fates, removed := t.decideAll(granted)
 	return Trimmed{
 		ClusterRole:   filter(granted, func(a Atom) bool { return fates[a] == keep }),
@@ -59,6 +56,15 @@ func (r *Release) Trim(o Options) Trimmed {
 		}),
 		Removed: removed,
 	}
+}
+
+// Untrimmed returns the release's role as its chart makes it for these features: generic targets add to it.
+func (r *Release) Untrimmed(o Options) []rbacv1.PolicyRule {
+	granted := slices.Clone(r.Controller)
+	if r.on(FeatureGenericTargets, o) {
+		granted = append(granted, r.Toggles[r.Switches[FeatureGenericTargets].Value].Adds...)
+	}
+	return granted
 }
 
 type trimmer struct {

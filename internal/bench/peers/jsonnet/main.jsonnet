@@ -43,16 +43,16 @@ local binding(tenant, name) = object(tenant, 'rbac.authorization.k8s.io/v1', 'Ro
 
 local shared(tenant) = [
   namespace(tenant),
-  object(tenant, 'v1', 'ResourceQuota', 'eso-tenant') { spec: { hard: quota } },
-  object(tenant, 'v1', 'LimitRange', 'eso-tenant') { spec: { limits: limits } },
-  object(tenant, 'networking.k8s.io/v1', 'NetworkPolicy', 'default-deny') {
+  object(tenant, 'v1', 'ResourceQuota', 'eso-tenant-quota') { spec: { hard: quota } },
+  object(tenant, 'v1', 'LimitRange', 'eso-tenant-limits') { spec: { limits: limits } },
+  object(tenant, 'networking.k8s.io/v1', 'NetworkPolicy', 'eso-tenant-default-deny') {
     spec: { podSelector: {}, policyTypes: ['Ingress', 'Egress'] },
   },
-  role(tenant, 'eso-tenant-write', [
-    { apiGroups: [''], resources: ['secrets'], verbs: ['create', 'update', 'patch', 'delete'] },
+  role(tenant, 'eso-tenant-writes', [
     { apiGroups: [''], resources: ['configmaps'], verbs: ['get'] },
+    { apiGroups: [''], resources: ['secrets'], verbs: ['create', 'update', 'delete', 'patch'] },
   ]),
-  binding(tenant, 'eso-tenant-write'),
+  binding(tenant, 'eso-tenant-writes'),
 ];
 
 local perStore(tenant, store) =
@@ -62,13 +62,13 @@ local perStore(tenant, store) =
     object(tenant, 'v1', 'ServiceAccount', sa) { automountServiceAccountToken: false },
     role(tenant, 'eso-tenant-token-' + sa, [
       { apiGroups: [''], resources: ['serviceaccounts/token'], resourceNames: [sa], verbs: ['create'] },
+      { apiGroups: ['eso-tenant.dev'], resources: ['fencedserviceaccounts'], resourceNames: [sa], verbs: ['use'] },
       {
         apiGroups: ['eso-tenant.dev'],
         resources: ['mintgrants'],
         resourceNames: [sa + '=' + audience for audience in provider.audiences],
         verbs: ['use'],
       },
-      { apiGroups: ['eso-tenant.dev'], resources: ['fencedserviceaccounts'], resourceNames: [sa], verbs: ['use'] },
     ]),
     binding(tenant, 'eso-tenant-token-' + sa),
     object(tenant, 'external-secrets.io/v1', 'SecretStore', store.name) {
