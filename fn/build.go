@@ -74,16 +74,19 @@ func (r *Rendering) Clusters() []string {
 	return names
 }
 
-// Count returns how many clusters, tenants (each once for every cluster that it
-// lives on) and namespaces the rendering has.
+// Count returns how many clusters, tenants and namespaces the rendering has,
+// each name once, on however many clusters it is.
 func (r *Rendering) Count() (clusters, tenants, namespaces int) {
+	tenantNames, namespaceNames := map[string]bool{}, map[string]bool{}
 	for _, c := range r.clusters {
 		for t := range r.tenantsOf(c) {
-			tenants++
-			namespaces += len(t.Namespaces)
+			tenantNames[t.Name] = true
+			for _, ns := range t.Namespaces {
+				namespaceNames[ns.Name] = true
+			}
 		}
 	}
-	return len(r.clusters), tenants, namespaces
+	return len(r.clusters), len(tenantNames), len(namespaceNames)
 }
 
 // tenantsOf yields the selected tenants of a cluster.

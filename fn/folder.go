@@ -50,6 +50,7 @@ func (e *NotOursError) Error() string {
 // eso-tenant did not make (NotOursError). If ctx ends, what was not moved yet
 // is removed again.
 func (r *Rendering) WriteFolder(ctx context.Context, dir string) (err error) {
+	_, missing := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the output folder: %w", err)
 	}
@@ -61,13 +62,16 @@ func (r *Rendering) WriteFolder(ctx context.Context, dir string) (err error) {
 		if removeErr := os.RemoveAll(temporary); removeErr != nil && err == nil {
 			err = fmt.Errorf("removing the temporary folder: %w", removeErr)
 		}
+		if err != nil && missing != nil {
+			_ = os.Remove(dir) //nolint:errcheck // it was not there before; a folder that is not empty stays
+		}
 	}()
 	units, err := r.buildUnits(ctx, temporary)
 	if err != nil {
 		return err
 	}
 	for _, unit := range units {
-		if err := checkOurs(filepath.Join(dir, unit)); err != nil {
+		if err := checkPlace(dir, unit); err != nil {
 			return err
 		}
 	}
@@ -151,10 +155,18 @@ func bodies(objects []generators.Object) []any {
 }
 
 func (w *folderWriter) kustomization(folder string, files []string) {
-	w.stream(filepath.Join(folder, kustomizationFile), []any{types.Kustomization{
+	w.stream(filepath.Join(folder, kustomizationFile), []any{kustomization{
 		TypeMeta:  types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind},
-		Resources: files,
+		Resources: append([]string{}, files...),
 	}})
+}
+
+// kustomization is kustomize's, as far as it is written. Its resources are
+// there even if there are none: kustomize fails a kustomization without fields,
+// and a tenant may have no objects.
+type kustomization struct {
+	types.TypeMeta `json:",inline"`
+	Resources      []string `json:"resources"`
 }
 
 // stream writes a file of YAML documents.
@@ -187,6 +199,18 @@ func (w *folderWriter) file(name string, content []byte) {
 	if err := os.WriteFile(full, append([]byte(header), content...), 0o644); err != nil {
 		w.err = fmt.Errorf("writing a file: %w", err)
 	}
+}
+
+// checkPlace refuses a place below dir that is reached through a file or a
+// symbolic link, or that holds anything but files of ours.
+func checkPlace(dir, unit string) error {
+	for parent := filepath.Dir(unit); parent != "."; parent = filepath.Dir(parent) {
+		name := filepath.Join(dir, parent)
+		if info, err := os.Lstat(name); err == nil && !info.IsDir() {
+			return &NotOursError{Path: name}
+		}
+	}
+	return checkOurs(filepath.Join(dir, unit))
 }
 
 // checkOurs refuses a folder that holds anything but files of ours.

@@ -77,8 +77,8 @@ func process(rl *framework.ResourceList) problem.List {
 	if config.IsNilOrEmpty() {
 		return transform(rl, "")
 	}
-	if config.YNode().Kind != kyaml.MappingNode {
-		return problem.List{{Rule: problem.FieldType, Position: problem.Position{Subject: "functionConfig"}, Message: "this is no map", Hint: "it is an object with apiVersion, kind and metadata"}}
+	if message := malformed(config); message != "" {
+		return problem.List{{Rule: problem.FieldType, Position: problem.Position{Subject: "functionConfig"}, Message: message, Hint: "it is an object with apiVersion, kind and metadata"}}
 	}
 	switch kind := config.GetKind(); {
 	case config.GetApiVersion() != schema.APIVersion:
@@ -99,6 +99,18 @@ func process(rl *framework.ResourceList) problem.List {
 	default:
 		return problem.List{configProblem(config, problem.KindUnknown, "kind "+problem.Quote(kind)+" is no functionConfig", "kinds are "+ModeGenerator+" (generators), "+ModeTransformer+" (transformers) and "+ModeValidator+" (validators)")}
 	}
+}
+
+// malformed says why a functionConfig is no object; "" if it is one. kyaml's
+// getters panic on one that is not.
+func malformed(config *kyaml.RNode) string {
+	if config.YNode().Kind != kyaml.MappingNode {
+		return "this is no map"
+	}
+	if metadata := config.Field("metadata"); metadata != nil && metadata.Value.YNode().Kind != kyaml.MappingNode {
+		return "its metadata is no map"
+	}
+	return ""
 }
 
 func configProblem(config *kyaml.RNode, rule problem.Rule, message, hint string) problem.Problem {

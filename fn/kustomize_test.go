@@ -145,16 +145,16 @@ func write(t testing.TB, dir string, files map[string]string) {
 }
 
 // edit replaces a text that has to be in the file.
-func edit(t testing.TB, file, old, new string) {
+func edit(t testing.TB, file, from, to string) {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(data, []byte(old)) {
-		t.Fatalf("%s has no %q", file, old)
+	if !bytes.Contains(data, []byte(from)) {
+		t.Fatalf("%s has no %q", file, from)
 	}
-	if err := os.WriteFile(file, bytes.ReplaceAll(data, []byte(old), []byte(new)), 0o644); err != nil {
+	if err := os.WriteFile(file, bytes.ReplaceAll(data, []byte(from), []byte(to)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -172,7 +172,7 @@ func read(t testing.TB, name string) string {
 func values(t testing.TB, stream string) []map[string]any {
 	t.Helper()
 	var all []map[string]any
-	for _, text := range strings.Split(stream, "\n---\n") {
+	for text := range strings.SplitSeq(stream, "\n---\n") {
 		var value map[string]any
 		if err := yaml.Unmarshal([]byte(text), &value); err != nil {
 			t.Fatalf("%v\n%s", err, text)
@@ -184,12 +184,18 @@ func values(t testing.TB, stream string) []map[string]any {
 	return all
 }
 
+// inside is the map under a key; nil where there is none.
+func inside(value map[string]any, key string) map[string]any {
+	found, _ := value[key].(map[string]any)
+	return found
+}
+
 // objects are a stream's documents by what identifies them in a cluster.
 func objects(t testing.TB, stream string) map[string]map[string]any {
 	t.Helper()
 	all := map[string]map[string]any{}
 	for _, value := range values(t, stream) {
-		meta, _ := value["metadata"].(map[string]any)
+		meta := inside(value, "metadata")
 		id := fmt.Sprint(value["apiVersion"], " ", value["kind"], " ", meta["namespace"], "/", meta["name"])
 		if all[id] != nil {
 			t.Fatalf("%s is there twice", id)
@@ -263,13 +269,13 @@ func tenantSet(t testing.TB, stream string) string {
 	tenants := map[string]any{}
 	var platform map[string]any
 	for _, value := range values(t, stream) {
-		spec, name := value["spec"].(map[string]any), value["metadata"].(map[string]any)["name"]
+		spec, name := inside(value, "spec"), fmt.Sprint(inside(value, "metadata")["name"])
 		if value["kind"] == "Platform" {
 			platform = maps.Clone(spec)
 			platform["name"] = name
 			continue
 		}
-		tenants[name.(string)] = spec
+		tenants[name] = spec
 	}
 	text, err := appendYAML(nil, map[string]any{
 		"apiVersion": "eso-tenant.dev/v1alpha1",
@@ -288,6 +294,7 @@ func tenantSet(t testing.TB, stream string) string {
 // However eso-tenant is called, the same specifications make the same objects.
 func TestKustomizeIsRender(t *testing.T) {
 	render := func(t *testing.T, dir string, args ...string) string {
+		t.Helper()
 		return output(t, command(t, dir, "eso-tenant", append([]string{"render"}, args...)...))
 	}
 	t.Run("quickstart as resources", func(t *testing.T) {
@@ -463,8 +470,7 @@ func TestKustomizeForeignResources(t *testing.T) {
 	}
 }
 
-// A patch over a TenantSet changes what it names. Over lists, which Kubernetes'
-// own kinds merge by key, a patch of an unknown kind would drop the others.
+// A patch over a TenantSet changes what it names, since collections are maps.
 func TestKustomizePatchesOneTenant(t *testing.T) {
 	dir := example(t, "kustomize-generator")
 	write(t, dir, map[string]string{
@@ -480,7 +486,7 @@ patches:
 	tenantsOf := func(all map[string]map[string]any) map[string]map[string]map[string]any {
 		tenants := map[string]map[string]map[string]any{}
 		for id, object := range all {
-			tenant := object["metadata"].(map[string]any)["labels"].(map[string]any)["eso-tenant.dev/tenant"].(string)
+			tenant := fmt.Sprint(inside(inside(object, "metadata"), "labels")["eso-tenant.dev/tenant"])
 			if tenants[tenant] == nil {
 				tenants[tenant] = map[string]map[string]any{}
 			}
@@ -505,6 +511,43 @@ patches:
 		if is["orders"][id] == nil {
 			t.Errorf("there is no %s", id)
 		}
+	}
+}
+
+// A list, which kustomize merges by key for Kubernetes' own kinds, is replaced
+// whole in a kind that it does not know.
+func TestKustomizePatchesLists(t *testing.T) {
+	dir := example(t, "kustomize-generator")
+	edit(t, dir+"/overlays/us-1/config/kustomization.yaml", "vault: {vault:", "vault: {audiences: [other], vault:")
+	got := build(t, dir+"/overlays/us-1")
+	if strings.Count(got, "audiences:\n            - other\n            name:") != 3 {
+		t.Errorf("the audiences are not just the patch's:\n%s", got)
+	}
+}
+
+// In the folder of a generator's configuration, all resources are generators.
+func TestKustomizeGeneratorFolder(t *testing.T) {
+	dir := example(t, "kustomize-generator")
+	build(t, dir)
+	write(t, dir, map[string]string{"config/facts.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: facts, annotations: {config.kubernetes.io/local-config: \"true\"}}\n"})
+	edit(t, dir+"/config/kustomization.yaml", "[tenantset.yaml]", "[tenantset.yaml, facts.yaml]")
+	if stderr := refusal(t, dir); !strings.Contains(stderr, "loading generator plugins: ") {
+		t.Errorf("another refusal:\n%s", stderr)
+	}
+}
+
+// A program with a slash in its path is looked for from the kustomization that
+// lists the function, wherever the function's configuration and the build are.
+func TestKustomizeExecPath(t *testing.T) {
+	dir := example(t, "kustomize-generator")
+	want := build(t, dir)
+	edit(t, dir+"/config/tenantset.yaml", "path: eso-tenant", "path: ./bin/fence")
+	write(t, dir, map[string]string{"over/kustomization.yaml": "resources: [../base]\n", "base/kustomization.yaml": "generators: [../config]\n", "base/bin/README": ""})
+	if err := os.Symlink(filepath.Join(toolbox, "eso-tenant"), dir+"/base/bin/fence"); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, build(t, dir+"/over")); diff != "" {
+		t.Errorf("another output:\n%s", diff)
 	}
 }
 
@@ -600,6 +643,8 @@ ServiceAccount metadata.name`
 			"\nNamespace " + path + "\nNetworkPolicy " + path + "\nResourceQuota " + path + "\nRole " + path +
 			"\nRoleBinding " + path + "\nSecretStore " + path + "\nServiceAccount " + path
 	}
+	dir := consumed(t)
+	before := build(t, dir+"/base")
 	for name, test := range map[string]struct{ overlay, want string }{
 		// Not fixed: the Roles' resourceNames and the store's serviceAccountRef.
 		// So ESO may mint for a service account that is not there.
@@ -638,11 +683,14 @@ SecretStore spec.provider.kubernetes.auth.serviceAccount.name`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := consumed(t)
 			write(t, dir, map[string]string{"over/kustomization.yaml": "resources: [../base]\n" + fifo + test.overlay})
-			got := changes(t, build(t, dir+"/base"), build(t, dir+"/over"))
-			if diff := cmp.Diff(strings.Split(test.want, "\n"), got); diff != "" {
+			after := build(t, dir+"/over")
+			if diff := cmp.Diff(strings.Split(test.want, "\n"), changes(t, before, after)); diff != "" {
 				t.Errorf("other changes than are documented (-want +got):\n%s", diff)
+			}
+			const subject = "- kind: ServiceAccount\n  name: external-secrets\n  namespace: external-secrets\n"
+			if was, is := strings.Count(before, subject), strings.Count(after, subject); was < 4 || was != is {
+				t.Errorf("ESO was the subject of %d bindings, and is of %d", was, is)
 			}
 		})
 	}

@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	pathvalidation "k8s.io/apimachinery/pkg/api/validation/path"
-	"k8s.io/apimachinery/pkg/util/validation/field"
+	fieldpath "k8s.io/apimachinery/pkg/util/validation/field"
 	"pgregory.net/rapid"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/yaml"
+
+	"github.com/eso-tenant/eso-tenant/schema"
 )
 
 // The order of documents, and of keys in them, is nobody's meaning.
@@ -94,7 +96,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, problem := range f.check(platform["spec"].(doc)["enforcement"] == "enforce", members) {
+			for _, problem := range f.check(within(platform, "spec")["enforcement"] == "enforce", members) {
 				t.Errorf("%s: %s", cluster, problem)
 			}
 			if t.Failed() {
@@ -108,17 +110,96 @@ func TestTenantsAreIsolated(t *testing.T) {
 func claims(spec specification) (members, owned map[string]string) {
 	members, owned = map[string]string{}, map[string]string{}
 	for _, tenant := range spec.tenants {
-		content := tenant["spec"].(doc)
-		for namespace := range content["namespaces"].(doc) {
+		content := within(tenant, "spec")
+		for namespace := range within(content, "namespaces") {
 			owned[namespace] = nameOf(tenant)
 		}
 		list, _ := content["members"].([]doc)
 		for _, m := range list {
-			namespace, _ := m["namespace"].(string)
-			members[m["kind"].(string)+" "+namespace+"/"+m["name"].(string)] = nameOf(tenant)
+			members[textIn(m, "kind")+" "+textIn(m, "namespace")+"/"+textIn(m, "name")] = nameOf(tenant)
 		}
 	}
 	return members, owned
+}
+
+// hostile are values that a tenant might try where others belong.
+var hostile = []any{
+	"payments", "payments-prod", "web", "default", "kube-system", "flux-system", "external-secrets", "eso-system", "platform", "platform-shared",
+	"*", "", ".", "..", "a/b", "{tenant}", "{namespace}", ".*", "system:masters", "system:serviceaccounts", "cluster-admin",
+	"ServiceAccount", "external-secrets.io/allow", "app.kubernetes.io/managed-by", "local", "vault", "shared", strings.Repeat("a", 64), "a\n---\nb", "\u2028",
+	true, 0, -1, 1e300, nil,
+	[]any{},
+	doc{},
+	[]any{"*"},
+	doc{"*": "*"},
+	doc{"enforce": "privileged"},
+}
+
+// A tenant that puts anything anywhere is refused, or stays as fenced as any, and makes what the API server takes.
+func TestHostileTenantsStayFenced(t *testing.T) {
+	accepted := 0
+	rapid.Check(t, func(t *rapid.T) {
+		spec := drawSpec(t)
+		if len(spec.tenants) > 0 {
+			spec.tenants[0] = perverted(t, plainDoc(t, spec.tenants[0]))
+		}
+		rendering, _ := Build([]schema.Source{{File: "spec.yaml", Data: blockText(t, spec.docs())}})
+		if rendering == nil {
+			return
+		}
+		accepted++
+		members, owned := claimsOf(rendering)
+		for _, cluster := range rendering.clusters {
+			name := cluster.Platform.Name
+			f, err := newFence(streams(t, rendering)[name], owned)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, problem := range f.check(cluster.Platform.Enforcement == schema.Enforce, members) {
+				t.Errorf("%s: %s", name, problem)
+			}
+			for _, m := range f.all {
+				checkObject(t, m)
+			}
+		}
+		if t.Failed() {
+			t.Fatalf("%s", blockText(t, spec.docs()))
+		}
+	})
+	if accepted == 0 {
+		t.Error("every specification was refused")
+	}
+}
+
+// plainDoc copies a document into maps and lists of the plainest types.
+func plainDoc(t *rapid.T, d doc) doc {
+	var plain doc
+	if err := yaml.Unmarshal(blockText(t, []doc{d}), &plain); err != nil {
+		t.Fatal(err)
+	}
+	return plain
+}
+
+// perverted puts something hostile in the place of one value or key.
+func perverted(t *rapid.T, d doc) doc {
+	change := rapid.SampledFrom(hostile)
+	for at := d; len(at) > 0; {
+		key := rapid.SampledFrom(slices.Sorted(maps.Keys(at))).Draw(t, "key")
+		switch inner, _ := at[key].(doc); {
+		case len(inner) > 0 && rapid.IntRange(0, 9).Draw(t, "deeper") > 0:
+			at = inner
+			continue
+		case rapid.Bool().Draw(t, "rename"):
+			if name, ok := change.Draw(t, "name").(string); ok {
+				at[name] = at[key]
+				delete(at, key)
+			}
+		default:
+			at[key] = change.Draw(t, "value")
+		}
+		break
+	}
+	return d
 }
 
 // writtenOrder is the order of kinds in a file.
@@ -158,11 +239,14 @@ func checkObject(t *rapid.T, m manifest) {
 	case "Role", "RoleBinding":
 		validName = pathSegment
 	}
-	for _, err := range apivalidation.ValidateObjectMeta(&m.ObjectMeta, namespaced, validName, field.NewPath("metadata")) {
+	for _, err := range apivalidation.ValidateObjectMeta(&m.ObjectMeta, namespaced, validName, fieldpath.NewPath("metadata")) {
 		t.Errorf("%s: %v", m, err)
 	}
 	if m.Labels["app.kubernetes.io/managed-by"] != "eso-tenant" || m.Labels[labelOfTenant] == "" {
 		t.Errorf("%s has labels %v", m, m.Labels)
+	}
+	if binding, ok := m.body.(*rbacv1.RoleBinding); ok {
+		checkBinding(t, m, binding)
 	}
 	again, err := appendYAML(nil, m.body)
 	if err != nil {
@@ -173,8 +257,24 @@ func checkObject(t *rapid.T, m manifest) {
 	}
 }
 
-func pathSegment(name string, prefix bool) []string {
-	return pathvalidation.ValidatePathSegmentName(name, prefix)
+// checkBinding asks of references what the API server does.
+func checkBinding(t *rapid.T, m manifest, binding *rbacv1.RoleBinding) {
+	if errs := pathSegment(binding.RoleRef.Name, false); len(errs) > 0 {
+		t.Errorf("%s: role %q: %q", m, binding.RoleRef.Name, errs)
+	}
+	for _, s := range binding.Subjects {
+		if s.Name == "" || s.Kind == "ServiceAccount" && len(apivalidation.ValidateServiceAccountName(s.Name, false)) > 0 {
+			t.Errorf("%s: subject %+v", m, s)
+		}
+	}
+}
+
+// pathSegment is what the API server asks of the names of RBAC's objects.
+func pathSegment(name string, _ bool) []string {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/%") {
+		return []string{"it is no part of a path"}
+	}
+	return nil
 }
 
 // The folder has the objects of the stream, in the same order, and each kustomization lists the files beside it.
@@ -295,15 +395,12 @@ func checkFlux(t fataler, root string) {
 // A TenantSet is its Platform and its Tenants, written in one object.
 func TestTenantSetIsItsParts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		spec := drawSpec(t)
-		platform := maps.Clone(spec.platforms[0]["spec"].(doc))
+		spec := drawSpecOn(t, 1)
+		platform := maps.Clone(within(spec.platforms[0], "spec"))
 		platform["name"] = nameOf(spec.platforms[0])
 		tenants := doc{}
 		for _, tenant := range spec.tenants {
 			tenants[nameOf(tenant)] = tenant["spec"]
-		}
-		if len(spec.platforms) > 1 {
-			return // its tenants may live on a Platform that is not the set's
 		}
 		set := envelope("TenantSet", "all", doc{"platform": platform, "tenants": tenants})
 		want := streams(t, rendered(t, blockText(t, spec.docs())))

@@ -49,6 +49,8 @@ func (r *sourceReader) path(name string) {
 	}
 	info, err := os.Stat(name)
 	switch {
+	case name == "":
+		r.report(problem.SourceUnreadable, `""`, "this names no file", "is a variable of your shell empty?")
 	case err != nil:
 		r.unreadable(name, err)
 	case info.IsDir():
@@ -90,7 +92,7 @@ func (r *sourceReader) folder(name string) {
 		r.entry(root, inside, full)
 		return nil
 	})
-	if before == len(r.sources)+len(r.problems) {
+	if files == 0 && before == len(r.sources)+len(r.problems) {
 		r.report(problem.SourceEmpty, name, "there is no *.yaml, *.yml or *.json file in this folder", "")
 	}
 }
@@ -151,6 +153,11 @@ func (r *sourceReader) read(name string, from io.Reader) {
 	}
 	if r.total += len(data); r.total > maxTotalBytes {
 		r.report(problem.SourceTooLarge, name, fmt.Sprintf("with this file, more than %d MiB are to be read", maxTotalBytes>>20), "name fewer files at a time")
+		return
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		// A tenant's file that was emptied by accident would take the tenant away.
+		r.report(problem.SourceEmpty, name, "this is empty", "remove the file, or write what it is for as a comment")
 		return
 	}
 	r.sources = append(r.sources, schema.Source{File: name, Data: data})

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -49,6 +50,22 @@ func block(depth int) string {
 	return b.String()
 }
 
+// manyNamespaces are n namespaces of the tenant web, in flow style.
+func manyNamespaces(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "web-%d: {}, ", i)
+	}
+	return b.String()
+}
+
+// tenantSetText is a TenantSet of one tenant, web.
+func tenantSetText(namespaces string) string {
+	return "apiVersion: " + APIVersion + "\nkind: TenantSet\nmetadata: {name: all}\nspec:\n" +
+		"  platform: {name: eu-1, externalSecrets: {version: 2.9.0}, enforcement: enforce, providers: {}}\n" +
+		"  tenants: {web: {namespaces: " + namespaces + "}}\n"
+}
+
 // TestBounds: what is too much is refused with the rule that says so, whole, and without any other problem.
 func TestBounds(t *testing.T) {
 	honest := tenantText("  namespaces: {web: {}}\n")
@@ -64,11 +81,16 @@ func TestBounds(t *testing.T) {
 		"deep sequences":       {strings.Repeat("- ", 100) + "x", "yaml-too-deep"},
 		"very deep sequences":  {strings.Repeat("- ", 20_000) + "x", "yaml-syntax"},
 		"huge text":            {"a: " + strings.Repeat("x", maxScalarBytes+1) + "\nkind: x\napiVersion: v1\n", "source-too-large"},
-		"huge number":          {honest + "  clusters: [" + strings.Repeat("9", maxScalarBytes+1) + "]\n", "source-too-large yaml-ambiguous"},
-		"huge key":             {strings.Repeat("x", maxScalarBytes+1) + ": a\nkind: x\napiVersion: v1\n", "source-too-large"},
+		"huge number":          {minimalPlatform("  retired: [" + strings.Repeat("9", maxScalarBytes+1) + "]\n  providers: {}\n"), "source-too-large"},
+		"huge key":             {"? " + strings.Repeat("x", maxScalarBytes+1) + "\n: a\nkind: x\napiVersion: v1\n", "source-too-large"},
+		"long plain key":       {strings.Repeat("x", 1_100) + ": a\n", "yaml-syntax"},
 		"huge source":          {strings.Repeat("#\n", MaxSourceBytes/2) + "#\n", "source-too-large"},
+		"too many values":      {minimalPlatform("  providers: {}\n") + "---\n" + tenantText("  namespaces: {"+manyNamespaces(maxObjectNodes)+"}\n"), "source-too-large"},
+		"too many in a set":    {tenantSetText("{" + manyNamespaces(maxObjectNodes) + "}"), "source-too-large"},
+		"crowded flow":         {"[" + strings.Repeat("a,", maxMarks) + "]\n", "source-too-large"},
+		"crowded block":        {strings.Repeat("- a\n", maxMarks+1), "source-too-large"},
 		"too many documents":   {strings.Repeat("---\n", maxDocuments+1), "source-too-large"},
-		"too many problems":    {tenantText("  namespaces:\n" + strings.Repeat("    w: {}\n", maxProblems+50)), "yaml-duplicate-key too-many-problems"},
+		"too many problems":    {tenantText("  namespaces:\n" + strings.Repeat("    w: {}\n", maxProblems+50)), "yaml-duplicate-key too-many-problems yaml-duplicate-key"},
 		"NUL":                  {"a: \x00\n", "yaml-encoding"},
 		"invalid UTF-8":        {"a: \xff\xfe\n", "yaml-encoding"},
 		"cut UTF-8":            {"a: \xe2\x82", "yaml-encoding"},
@@ -133,13 +155,13 @@ func TestInsideBounds(t *testing.T) {
 // would let the rest pass.
 func TestTooManyProblems(t *testing.T) {
 	_, problems := decodeText(tenantText("  namespaces:\n    web: {}\n" + strings.Repeat("    web: {}\n", maxProblems+50)))
-	last := problems[len(problems)-1]
-	if len(problems) != maxProblems+1 || last.Rule != problem.TooManyProblems || !last.IsError() {
-		t.Fatalf("%d problems, the last: %s", len(problems), last.Line())
+	i := slices.IndexFunc(problems, func(p problem.Problem) bool { return p.Rule == problem.TooManyProblems })
+	if len(problems) != maxProblems+1 || i < 0 || !problems[i].IsError() {
+		t.Fatalf("%d problems; too-many-problems at %d", len(problems), i)
 	}
 	// 50 duplicate keys; and the Platform that is missing.
-	if want := "51 more problems are not shown"; last.Message != want {
-		t.Errorf("%q, want %q", last.Message, want)
+	if want := "51 more problems are not shown"; problems[i].Message != want {
+		t.Errorf("%q, want %q", problems[i].Message, want)
 	}
 }
 

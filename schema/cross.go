@@ -27,13 +27,16 @@ func newCross(dec *decoder) *cross {
 
 // namespaces: a namespace has one tenant, whichever clusters it is on.
 func (x *cross) namespaces(c *claim) {
-	for _, e := range c.spec.get("namespaces").keys() {
-		at := c.doc.position(keyNode(&e))
+	entries := c.spec.get("namespaces").keys()
+	for i := range entries {
+		e := &entries[i]
+		at := c.doc.position(keyNode(e))
 		first, taken := x.owner[e.key]
 		if !taken {
 			x.owner[e.key], x.ownerAt[e.key] = c, at
 			continue
 		}
+		e.bad = true // whether the policy would allow the name does not matter any more
 		x.dec.report(problem.Problem{
 			Rule: problem.NamespaceShared, Position: at, Path: join(join2(c.path, "namespaces"), e.key),
 			Message: "namespace " + problem.Quote(e.key) + " belongs to tenant " + problem.Quote(first.name) + " (" + x.ownerAt[e.key].String() + ")",

@@ -28,6 +28,15 @@ type diagnosis struct {
 // validate checks n against the definition at def, reports each mistake, and
 // marks the nodes that have one. prefix is the path of n in its document.
 func (dec *decoder) validate(doc *document, def, prefix string, n *node) {
+	if size := countNodes(n); size > maxObjectNodes && def != "#TenantSetEnvelope" {
+		n.bad = true
+		dec.report(problem.Problem{
+			Rule: problem.SourceTooLarge, Position: doc.position(n), Path: prefix,
+			Message: fmt.Sprintf("this has %d values; at most %d are read", size, maxObjectNodes),
+			Hint:    "split it into several tenants",
+		})
+		return
+	}
 	if dec.validator.check(def, n) {
 		return
 	}
@@ -38,6 +47,18 @@ func (dec *decoder) validate(doc *document, def, prefix string, n *node) {
 		// The walk knows less than CUE: say that something is wrong rather than nothing.
 		d.report(n, problem.SchemaOther, prefix, "this does not satisfy "+strings.TrimPrefix(def, "#"), "compare it with the examples")
 	}
+}
+
+// countNodes counts n and all that is in it.
+func countNodes(n *node) int {
+	count := 1
+	for _, item := range n.items {
+		count += countNodes(item)
+	}
+	for _, e := range n.entries {
+		count += countNodes(e.value)
+	}
+	return count
 }
 
 // anyBad tells whether a problem was already reported inside n.
@@ -54,8 +75,8 @@ func (d *diagnosis) report(n *node, rule problem.Rule, path, message, hint strin
 }
 
 func (d *diagnosis) walk(schema cue.Value, path string, n *node) {
-	if n.bad && n.kind != mapNode {
-		return
+	if d.dec.dropped > 0 || n.bad && n.kind != mapNode {
+		return // there are more problems than are shown, or this one was reported
 	}
 	schema = branch(schema, n)
 	if !kindFits(schema, n) {
@@ -114,7 +135,7 @@ func (d *diagnosis) wrongKind(schema cue.Value, path string, n *node) {
 		if !n.secret {
 			found += " (" + problem.Clean(n.text) + ")"
 		}
-		if hint == "" && schema.IncompleteKind()&cue.StringKind != 0 {
+		if schema.IncompleteKind()&cue.StringKind != 0 {
 			hint = "write it in quotes"
 		}
 	default: // a text, a map or a list says it all

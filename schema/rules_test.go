@@ -16,9 +16,9 @@ import (
 // elsewhere are the rules without a case below testdata/rules, and why.
 var elsewhere = map[problem.Rule]string{
 	problem.SourceUnreadable: "reported by fn, which reads files",
-	problem.SourceEmpty:      "reported by fn, which reads folders",
 	problem.SourceEscapes:    "reported by fn, which reads folders",
 	problem.SourceTooLarge:   "takes megabytes: TestBounds",
+	problem.SourceEmpty:      "reported by fn, which reads folders",
 	problem.TooManyProblems:  "takes a thousand problems: TestBounds",
 	problem.SchemaOther:      "the net below diagnosis; nothing is known to fall into it: TestSchemaOther",
 }

@@ -21,7 +21,9 @@ const (
 	MaxSourceBytes = 32 << 20 // of one file or stream
 	maxDocuments   = 100_000  // of one run
 	maxDepth       = 64       // of one document
-	maxNodes       = 4 << 20  // of one source, aliases expanded
+	maxNodes       = 2 << 20  // of one source, aliases expanded
+	maxMarks       = 1 << 20  // of one document: what a parser makes values of, all held at once
+	maxObjectNodes = 20_000   // of one Platform or tenant; CUE needs a kilobyte for each
 	maxScalarBytes = 64 << 10 // of one text; a CA bundle is the longest
 	maxProblems    = 1_000    // reported in one run
 )
@@ -79,7 +81,7 @@ func (dec *decoder) documents(src Source) []*document {
 				Message: fmt.Sprintf("this is document %d of the run; at most %d are read", dec.docs, maxDocuments),
 				Hint:    "split the run by cluster or by folder",
 			})
-			return docs
+			return nil // nothing is rendered, and to check that many would take a minute
 		}
 		root := build.document(&parsed)
 		if build.stopped {
@@ -115,16 +117,54 @@ func (dec *decoder) checkText(src Source) ([]byte, bool) {
 		return nil, false
 	}
 	if i, what := badText(data); what != "" {
-		line := 1 + bytes.Count(data[:i], []byte("\n"))
-		column := 1 + utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i])
 		dec.report(problem.Problem{
-			Rule: problem.YAMLEncoding, Position: at(src.File, line, column),
+			Rule: problem.YAMLEncoding, Position: placeOf(src.File, data, i),
 			Message: what,
 			Hint:    "is this a YAML file? save it as UTF-8 without control characters",
 		})
 		return nil, false
 	}
+	if i := crowded(data); i >= 0 {
+		dec.report(problem.Problem{
+			Rule: problem.SourceTooLarge, Position: placeOf(src.File, data, i),
+			Message: fmt.Sprintf("this document has more than %d values up to here", maxMarks),
+			Hint:    "split it into documents, one tenant each",
+		})
+		return nil, false
+	}
 	return data, true
+}
+
+// placeOf is the place of the byte at i.
+func placeOf(file string, data []byte, i int) problem.Position {
+	line := 1 + bytes.Count(data[:i], []byte("\n"))
+	return at(file, line, 1+utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i]))
+}
+
+// crowded is where a document has more than maxMarks of the characters that
+// separate values, or -1. The parser needs some 200 bytes for each value, and
+// holds a whole document before its values can be counted.
+func crowded(data []byte) int {
+	marks := 0
+	for i, c := range data {
+		switch c {
+		case '\n':
+			if bytes.HasPrefix(data[i+1:], []byte("---")) {
+				marks = 0
+			}
+		case '-', '?':
+			if i+1 < len(data) && data[i+1] > ' ' {
+				continue // inside a word
+			}
+			marks++
+		case ',', ':', '[', '{':
+			marks++
+		}
+		if marks > maxMarks {
+			return i
+		}
+	}
+	return -1
 }
 
 // badText is the index of the first character that cannot stand in a source,
@@ -180,13 +220,24 @@ func syntaxProblem(src Source, data []byte, err error) problem.Problem {
 		line, _ = strconv.Atoi(m[1])
 		message = message[len(m[0]):]
 	}
-	line = min(max(line, 1), 1+bytes.Count(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")))
-	return problem.Problem{
-		Rule: problem.YAMLSyntax, Position: at(src.File, line, 1),
-		Message: "this is not YAML: " + message,
-		Hint:    "the mistake may stand a line above",
+	hint := "the mistake may stand a line above"
+	if strings.HasPrefix(message, "did not find expected") {
+		line++ // the parser, unlike its scanner, counts from 0 here
+		hint = "look for a bracket that is not closed, or a line that is not indented as its neighbours are"
 	}
+	line = min(max(line, 1), 1+bytes.Count(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")))
+	if text := bytes.Split(data, []byte("\n"))[line-1]; bytes.HasPrefix(bytes.TrimLeft(text, " "), []byte("\t")) {
+		hint = "indent with spaces; this line is indented with a tab"
+	}
+	place := at(src.File, line, 1)
+	if anchor := unknownAnchor.FindStringSubmatch(message); anchor != nil {
+		place = placeOf(src.File, data, max(bytes.Index(data, []byte("*"+anchor[1])), 0))
+		hint = "write the value out, or name it with & further above"
+	}
+	return problem.Problem{Rule: problem.YAMLSyntax, Position: place, Message: "this is not YAML: " + message, Hint: hint}
 }
+
+var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.+)' referenced$`)
 
 func at(file string, line, column int) problem.Position {
 	return problem.Position{File: file, Line: max(line, 1), Column: max(column, 1)}

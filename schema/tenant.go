@@ -205,6 +205,10 @@ func (r *tenantReader) checkMember(n *node, m Member, path string) {
 		r.report(n.get("kind"), problem.MemberKind, path+".kind", "members may be "+problem.QuoteAll(r.platform.policy.memberKinds)+" here, not "+problem.Quote(m.Kind), "tenantPolicy.memberKinds of Platform "+r.platform.Name+" decides")
 	case m.Kind == "ServiceAccount" && m.Namespace == "":
 		r.report(n, problem.FieldMissing, path, "field \"namespace\" is required for a ServiceAccount and not there", "")
+	case m.Kind == "ServiceAccount" && m.Namespace == r.platform.ESO.Namespace:
+		r.report(n, problem.MemberSystem, path+".namespace", "service accounts of namespace "+problem.Quote(m.Namespace)+" are External Secrets Operator's own; with a tenant's role it could mint past its fence", "name the people's own group")
+	case m.Kind == "ServiceAccount" && !r.dec.validator.check("#Subdomain", name):
+		r.report(name, problem.FieldValue, path+".name", problem.Quote(m.Name)+" is no service account's name", "write a DNS subdomain: DNS labels joined by '.'")
 	case m.Kind != "ServiceAccount" && m.Namespace != "":
 		r.report(n.get("namespace"), problem.FieldValue, path+".namespace", "only a ServiceAccount has a namespace", "remove it")
 	}

@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -34,6 +37,9 @@ if eso-tenant made it.`,
   eso-tenant render platforms tenants -o rendered
   eso-tenant render platforms tenants --cluster eu-1 --tenant payments`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			if err := checkStated(cmd, "output", "cluster", "tenant"); err != nil {
+				return err
+			}
 			return s.render(cmd.Context(), paths, output, selection)
 		},
 	}
@@ -41,6 +47,18 @@ if eso-tenant made it.`,
 	cmd.Flags().StringSliceVar(&selection.Clusters, "cluster", nil, "render these clusters (Platforms) only")
 	cmd.Flags().StringSliceVar(&selection.Tenants, "tenant", nil, "render these tenants only, and nothing of the Platform's own")
 	return cmd
+}
+
+// checkStated refuses flags that are given without a value. Taken for not
+// given, as pflag has it, an unset variable of a script's would select all.
+func checkStated(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		flag := cmd.Flags().Lookup(name)
+		if value := flag.Value.String(); flag.Changed && (value == "" || value == "[]") {
+			return fmt.Errorf("--%s is empty; is a variable of your shell not set?", name)
+		}
+	}
+	return nil
 }
 
 func (s streams) render(ctx context.Context, paths []string, output string, selection fn.Selection) error {
@@ -94,6 +112,11 @@ func (s streams) renderStream(ctx context.Context, r *fn.Rendering) error {
 }
 
 func (s streams) renderFolder(ctx context.Context, r *fn.Rendering, folder string) error {
+	// Only here is there something to tidy up; anywhere else, and at a second
+	// signal, the process may just end.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
 	if err := r.WriteFolder(ctx, folder); err != nil {
 		if errors.Is(err, context.Canceled) {
 			err = errors.New("interrupted; what was there before is still there")

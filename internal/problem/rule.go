@@ -137,7 +137,7 @@ var rules = map[Rule]Info{
 	IdentityOutside:        {Error, "an external identity matches the Platform's policy"},
 	RemoteNamespace:        {Error, "a store of this same cluster reads no other tenant's namespace"},
 	MemberKind:             {Error, "members are of the kinds that the Platform allows"},
-	MemberSystem:           {Error, "no member is one of Kubernetes' own users or groups"},
+	MemberSystem:           {Error, "no member is one of Kubernetes' own users or groups, or External Secrets Operator"},
 	MemberCanMint:          {Warning, "members cannot mint tokens of the fenced service accounts"},
 	MemberFenced:           {Error, "a fenced service account holds no role"},
 	PodSecurityWeaker:      {Error, "a tenant does not weaken Pod Security"},

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets the test binary be the command: started as eso-tenant, as the
+// scripts and the tests beside them do, it runs main.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"eso-tenant": main})
+}
+
+// TestScript runs testdata/script, each in a folder of its own with a copy of
+// testdata/site: a Platform eu-1 and its tenants payments and web.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("testdata", "script"),
+		UpdateScripts: os.Getenv("UPDATE_GOLDEN") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("TERM", "xterm")
+			return os.CopyFS(filepath.Join(env.WorkDir, "site"), os.DirFS(filepath.Join("testdata", "site")))
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":   exits,
+			"listing": listing,
+		},
+	})
+}
+
+// exits runs a command and demands its exit code: exits CODE COMMAND ARG...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if failure := (*exec.ExitError)(nil); errors.As(err, &failure) {
+		got = failure.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%q exits with %d, not %d; standard error:\n%s", args[1:], got, want, ts.ReadFile("stderr"))
+	}
+}
+
+// listing writes what is below a folder to a file: listing FOLDER FILE
+func listing(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: listing FOLDER FILE")
+	}
+	lines, err := list(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(lines), 0o600))
+}
+
+// list is a folder as text, one entry a line, hidden ones too: its mode, its
+// name, and for a file the hash of its content.
+func list(folder string) (string, error) {
+	var lines strings.Builder
+	err := filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		inside, err := filepath.Rel(folder, name)
+		if err != nil {
+			return err
+		}
+		content := ""
+		if info.Mode().IsRegular() {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			content = fmt.Sprintf(" %.4x", sha256.Sum256(data))
+		}
+		fmt.Fprintf(&lines, "%s %s%s\n", info.Mode(), filepath.ToSlash(inside), content)
+		return nil
+	})
+	return lines.String(), err
+}
