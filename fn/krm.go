@@ -17,13 +17,6 @@ import (
 	"github.com/eso-tenant/eso-tenant/schema"
 )
 
-// The kinds of a functionConfig, each a mode of the function.
-const (
-	ModeGenerator   = "TenantSet"         // its own content is expanded and appended
-	ModeTransformer = "TenantTransformer" // Platforms and Tenants among the items are expanded and removed
-	ModeValidator   = "TenantValidator"   // Platforms and Tenants among the items are checked; none is returned
-)
-
 // maxResourceList bounds what is read from standard input.
 const maxResourceList = 256 << 20
 
@@ -71,102 +64,57 @@ func withoutContent(err error) error {
 	return err
 }
 
-// process does what the functionConfig asks for.
+// process does what the functionConfig asks for; without one, it transforms.
 func process(rl *framework.ResourceList) problem.List {
-	config := rl.FunctionConfig
-	if config.IsNilOrEmpty() {
+	if rl.FunctionConfig.IsNilOrEmpty() {
 		return transform(rl, "")
 	}
-	if message := malformed(config); message != "" {
-		return problem.List{{Rule: problem.FieldType, Position: problem.Position{Subject: "functionConfig"}, Message: message, Hint: "it is an object with apiVersion, kind and metadata"}}
+	config := source(rl.FunctionConfig)
+	function, problems := schema.DecodeFunction(config)
+	if len(problems) > 0 {
+		return problems
 	}
-	switch kind := config.GetKind(); {
-	case config.GetApiVersion() != schema.APIVersion:
-		return problem.List{configProblem(config, problem.KindUnknown, "functionConfig "+problem.Quote(config.GetApiVersion()+" "+kind)+" is not known", "write apiVersion: "+schema.APIVersion)}
-	case kind == ModeGenerator:
-		return generate(rl)
-	case kind == ModeTransformer:
-		cluster, problems := configCluster(config)
-		if len(problems) > 0 {
-			return problems
-		}
-		return transform(rl, cluster)
-	case kind == ModeValidator:
-		if _, problems := configSpec(config); len(problems) > 0 {
-			return problems
-		}
-		return validate(rl)
+	switch function.Kind {
+	case schema.KindGenerator:
+		return generate(rl, config)
+	case schema.KindTransformer:
+		return transform(rl, function.Cluster)
 	default:
-		return problem.List{configProblem(config, problem.KindUnknown, "kind "+problem.Quote(kind)+" is no functionConfig", "kinds are "+ModeGenerator+" (generators), "+ModeTransformer+" (transformers) and "+ModeValidator+" (validators)")}
+		return validate(rl)
 	}
 }
 
-// malformed says why a functionConfig is no object; "" if it is one. kyaml's
-// getters panic on one that is not.
-func malformed(config *kyaml.RNode) string {
-	if config.YNode().Kind != kyaml.MappingNode {
-		return "this is no map"
-	}
-	if metadata := config.Field("metadata"); metadata != nil && metadata.Value.YNode().Kind != kyaml.MappingNode {
-		return "its metadata is no map"
-	}
-	return ""
-}
-
-func configProblem(config *kyaml.RNode, rule problem.Rule, message, hint string) problem.Problem {
-	return problem.Problem{Rule: rule, Position: problem.Position{Subject: subject(config)}, Message: message, Hint: hint}
-}
-
-func subject(node *kyaml.RNode) string { return node.GetKind() + "/" + node.GetName() }
-
-// configSpec returns the spec of a functionConfig, nil where there is none. It
-// reports fields other than the known ones.
-func configSpec(config *kyaml.RNode, known ...string) (*kyaml.RNode, problem.List) {
-	spec := config.Field("spec")
-	if spec.IsNilOrEmpty() {
-		return nil, nil
-	}
-	fields, err := spec.Value.Fields()
-	if err != nil {
-		return nil, problem.List{configProblem(config, problem.FieldType, "spec is no map", "")}
-	}
-	hint := "no field is taken here"
-	if len(known) > 0 {
-		hint = "fields here are " + strings.Join(known, ", ")
-	}
-	var problems problem.List
-	for _, field := range fields {
-		if !slices.Contains(known, field) {
-			problems = append(problems, configProblem(config, problem.FieldUnknown, "spec has no field "+problem.Quote(field), hint))
+// source is an object as schema reads it. Its subject is worked out on the
+// nodes, since kyaml's getters panic on what is no object.
+func source(object *kyaml.RNode) schema.Source {
+	kind, name := "functionConfig", ""
+	if object.YNode().Kind == kyaml.MappingNode {
+		kind = text(object.Field("kind"), kind)
+		if metadata := object.Field("metadata"); metadata != nil && metadata.Value.YNode().Kind == kyaml.MappingNode {
+			name = "/" + text(metadata.Value.Field("name"), "")
 		}
 	}
-	return spec.Value, problems
+	return schema.Source{Subject: kind + name, Node: object.YNode()}
 }
 
-// configCluster reads a TenantTransformer: spec.cluster, and nothing else.
-func configCluster(config *kyaml.RNode) (string, problem.List) {
-	spec, problems := configSpec(config, "cluster")
-	cluster := spec.Field("cluster")
-	if !cluster.IsNilOrEmpty() && cluster.Value.YNode().Kind != kyaml.ScalarNode {
-		problems = append(problems, configProblem(config, problem.FieldType, "spec.cluster is no text", "write the name of a Platform"))
+// text is a field's text, or fallback where there is none.
+func text(field *kyaml.MapNode, fallback string) string {
+	if field.IsNilOrEmpty() || field.Value.YNode().Kind != kyaml.ScalarNode {
+		return fallback
 	}
-	if cluster.IsNilOrEmpty() || len(problems) > 0 {
-		return "", problems
-	}
-	return kyaml.GetValue(cluster.Value), nil
+	return field.Value.YNode().Value
 }
 
 // generate appends what a TenantSet expands into. kustomize hands a generator
 // its functionConfig as an item too; that one goes.
-func generate(rl *framework.ResourceList) problem.List {
-	config := rl.FunctionConfig
-	rendering, problems := Build([]schema.Source{{Subject: subject(config), Node: config.YNode()}})
+func generate(rl *framework.ResourceList, config schema.Source) problem.List {
+	rendering, problems := Build([]schema.Source{config})
 	if rendering == nil {
 		return problems
 	}
 	var kept []*kyaml.RNode
 	for _, item := range rl.Items {
-		if item.GetApiVersion() != schema.APIVersion || item.GetKind() != ModeGenerator || item.GetName() != config.GetName() {
+		if source(item).Subject != config.Subject || item.GetApiVersion() != schema.APIVersion {
 			kept = append(kept, item)
 		}
 	}
@@ -178,7 +126,7 @@ func generate(rl *framework.ResourceList) problem.List {
 func transform(rl *framework.ResourceList, cluster string) problem.List {
 	ours, others := split(rl.Items)
 	if len(ours) == 0 {
-		return nil
+		return nothing()
 	}
 	rendering, problems := Build(ours)
 	if rendering == nil {
@@ -191,15 +139,28 @@ func transform(rl *framework.ResourceList, cluster string) problem.List {
 	selected, err := rendering.Select(selection)
 	switch {
 	case err != nil:
-		return append(problems, configProblem(rl.FunctionConfig, problem.ClusterUnknown, err.Error(), ""))
+		return append(problems, problem.Problem{
+			Rule: problem.ClusterUnknown, Position: problem.Position{Subject: source(rl.FunctionConfig).Subject},
+			Path: "spec.cluster", Message: err.Error(),
+		})
 	case len(selected.clusters) > 1:
 		return append(problems, problem.Problem{
 			Rule: problem.ClusterMissing, Position: problem.Position{Subject: "Platform/" + selected.clusters[1].Platform.Name},
 			Message: fmt.Sprintf("there are several Platforms, %q; objects of two clusters cannot stand in one build", selected.Clusters()),
-			Hint:    "name one as spec.cluster of a " + ModeTransformer,
+			Hint:    "name one as spec.cluster of a " + schema.KindTransformer,
 		})
 	}
 	return replaceItems(rl, others, selected, problems)
+}
+
+// nothing warns of a stream in which there is nothing to do. It is no error,
+// since a stream that was expanded already may come by again.
+func nothing() problem.List {
+	return problem.List{{
+		Rule: problem.SourceEmpty, Severity: problem.Warning, Position: problem.Position{Subject: "ResourceList"},
+		Message: "there is no Platform and no Tenant among the items",
+		Hint:    "list their files as resources of the same kustomization, or of one below it",
+	}}
 }
 
 // validate checks Platforms and Tenants. It returns no items: kustomize fails
@@ -208,7 +169,7 @@ func validate(rl *framework.ResourceList) problem.List {
 	ours, _ := split(rl.Items)
 	rl.Items = nil
 	if len(ours) == 0 {
-		return nil
+		return nothing()
 	}
 	_, problems := Build(ours)
 	return problems
@@ -218,7 +179,7 @@ func validate(rl *framework.ResourceList) problem.List {
 func split(items []*kyaml.RNode) (ours []schema.Source, others []*kyaml.RNode) {
 	for _, item := range items {
 		if strings.HasPrefix(item.GetApiVersion(), "eso-tenant.dev/") {
-			ours = append(ours, schema.Source{Subject: subject(item), Node: item.YNode()})
+			ours = append(ours, source(item))
 		} else {
 			others = append(others, item)
 		}

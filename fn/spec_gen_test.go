@@ -155,7 +155,7 @@ func policyFor(s shape) doc {
 	}
 	return doc{
 		"identities": identities, "podSecurity": "baseline", "memberKinds": []string{"Group", "User", "ServiceAccount"},
-		"labels": []string{"cost-centre"}, "annotations": []string{"example.com/note"}, "overrides": []string{"quota", "limits", "network"},
+		"labels": []string{"cost-centre"}, "annotations": []string{"example.com/note"}, "overrides": []string{"quota", "limits", "network", "manage", "prune"},
 	}
 }
 

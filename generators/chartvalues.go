@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/eso-tenant/eso-tenant/schema"
 )
 
 // ValuesKey is the key in the ConfigMap of chart values, as a HelmRelease's
@@ -30,7 +32,12 @@ func (x *Expander) ChartValues() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Values for the external-secrets chart %s that go with these roles.\n", release.Chart)
 	b.WriteString("# With webhook.certManager, name your issuer in webhook.certManager.cert.issuerRef.\n")
-	writeValues(&b, release.ChartValues(x.platform.ESO.Options), 0)
+	values := release.ChartValues(x.platform.ESO.Options)
+	if x.platform.Enforcement == schema.Observe {
+		// Nothing is switched off as long as nothing is enforced.
+		values = map[string]any{"rbac": values["rbac"]}
+	}
+	writeValues(&b, values, 0)
 	return b.String()
 }
 

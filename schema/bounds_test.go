@@ -134,7 +134,7 @@ func TestInsideBounds(t *testing.T) {
 		"document ends":           platform + "...\n---\n" + tenant + "...\n",
 		"empty documents":         "---\n---\n" + platform + "---\n---\n" + tenant + "---\n# nothing\n",
 		"YAML directive":          "%YAML 1.1\n---\n" + platform + "---\n" + tenant,
-		"aliases":                 platform + "---\n" + tenantText("  namespaces:\n    web: &same {manage: false}\n    web-2: *same\n"),
+		"aliases":                 platform + "---\n" + tenantText("  namespaces:\n    web: &same {manage: true}\n    web-2: *same\n"),
 		"foreign documents":       platform + "---\n" + tenant + strings.Repeat("---\napiVersion: v1\nkind: ConfigMap\n", 2_000),
 		"non-ASCII comment":       "# schlüssel 🔑\n" + platform + "---\n" + tenant,
 		"foreign documents, deep": platform + "---\n" + tenant + "---\napiVersion: v1\nkind: ConfigMap\ndata: " + strings.Repeat("[", maxDepth-1) + strings.Repeat("]", maxDepth-1) + "\n",

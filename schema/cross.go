@@ -13,7 +13,7 @@ type cross struct {
 	dec        *decoder
 	owner      map[string]*claim
 	ownerAt    map[string]problem.Position
-	identities map[string]identityUse
+	identities map[string][]identityUse // by tenant: a use that is shared, and one that is not
 }
 
 type identityUse struct {
@@ -22,7 +22,7 @@ type identityUse struct {
 }
 
 func newCross(dec *decoder) *cross {
-	return &cross{dec: dec, owner: map[string]*claim{}, ownerAt: map[string]problem.Position{}, identities: map[string]identityUse{}}
+	return &cross{dec: dec, owner: map[string]*claim{}, ownerAt: map[string]problem.Position{}, identities: map[string][]identityUse{}}
 }
 
 // namespaces: a namespace has one tenant, whichever clusters it is on.
@@ -30,13 +30,15 @@ func (x *cross) namespaces(c *claim) {
 	entries := c.spec.get("namespaces").keys()
 	for i := range entries {
 		e := &entries[i]
+		if e.bad {
+			continue // a claim that is refused makes nobody the owner
+		}
 		at := c.doc.position(keyNode(e))
 		first, taken := x.owner[e.key]
 		if !taken {
 			x.owner[e.key], x.ownerAt[e.key] = c, at
 			continue
 		}
-		e.bad = true // whether the policy would allow the name does not matter any more
 		x.dec.report(problem.Problem{
 			Rule: problem.NamespaceShared, Position: at, Path: join(join2(c.path, "namespaces"), e.key),
 			Message: "namespace " + problem.Quote(e.key) + " belongs to tenant " + problem.Quote(first.name) + " (" + x.ownerAt[e.key].String() + ")",
@@ -102,14 +104,16 @@ func (x *cross) identity(t *Tenant, s *Store) {
 	if key == "" {
 		return
 	}
-	first, taken := x.identities[key]
-	if !taken {
-		x.identities[key] = identityUse{tenant: t.Name, store: s}
+	uses := x.identities[key]
+	clash := slices.IndexFunc(uses, func(u identityUse) bool { return u.tenant != t.Name && !(u.store.Shared && s.Shared) })
+	known := slices.ContainsFunc(uses, func(u identityUse) bool { return u.tenant == t.Name && u.store.Shared == s.Shared })
+	if !known {
+		x.identities[key] = append(uses, identityUse{tenant: t.Name, store: s})
+	}
+	if clash < 0 {
 		return
 	}
-	if first.tenant == t.Name || (first.store.Shared && s.Shared) {
-		return
-	}
+	first := uses[clash]
 	_, value := s.principal()
 	x.dec.report(problem.Problem{
 		Rule: problem.IdentityShared, Position: s.Position,

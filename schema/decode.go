@@ -13,9 +13,6 @@ import (
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
-// FunctionKinds are kinds of our group that configure the KRM function.
-var FunctionKinds = []string{"TenantTransformer", "TenantValidator"}
-
 // The kinds that are read.
 const (
 	kindPlatform  = "Platform"
@@ -112,7 +109,7 @@ func (dec *decoder) kindOf(doc *document) (string, bool) {
 		dec.reportKind(doc, doc.root, problem.KindUnknown, "this document has no apiVersion or no kind", "a specification begins with apiVersion: "+APIVersion)
 	case foundGroup == group && ourKind:
 		return kind.str(), true
-	case foundGroup == group && slices.Contains(FunctionKinds, kind.str()):
+	case foundGroup == group && slices.Contains(functionKinds, kind.str()):
 		// It tells kustomize how to run the function, and says nothing of tenants.
 	case foundGroup == group:
 		hint := "kinds are Platform, Tenant and TenantSet"

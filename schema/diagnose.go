@@ -200,8 +200,6 @@ func (d *diagnosis) notAllowed(schema cue.Value, named bool, path string, e *ent
 	hint := "fields here are " + strings.Join(known, ", ")
 	if near := nearest(e.key, known); near != "" {
 		hint = "did you mean " + near + "?"
-	} else if len(known) == 0 {
-		hint = "no field is taken here"
 	}
 	d.report(keyNode(e), problem.FieldUnknown, join(path, e.key), "there is no field "+problem.Quote(e.key), hint)
 }

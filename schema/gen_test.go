@@ -80,7 +80,7 @@ func drawPlatform(t *rapid.T, name string, kinds []string) object {
 		"externalSecrets": object{"version": rapid.SampledFrom([]string{"", "v"}).Draw(t, "v") + version},
 		"enforcement":     rapid.SampledFrom([]string{"observe", "enforce"}).Draw(t, "enforcement"),
 		"providers":       providers,
-		"tenantPolicy":    object{"identities": identities, "labels": []any{"cost-centre"}, "overrides": []any{"limits"}},
+		"tenantPolicy":    object{"identities": identities, "labels": []any{"cost-centre"}, "overrides": []any{"limits", "manage"}},
 	}
 	if rapid.Bool().Draw(t, "defaults") {
 		spec["namespaceDefaults"] = object{"podSecurity": "restricted", "quota": object{"pods": 50, "cpu": "1500m"}, "network": object{"defaultDeny": true}}

@@ -31,7 +31,7 @@ func (r *platformReader) policy(n *node, platform *Platform) tenantPolicy {
 	p := tenantPolicy{
 		namespaces:  r.patterns(n.get("namespaces"), "tenantPolicy.namespaces"),
 		identities:  map[string][]string{},
-		podSecurity: cmp.Or(n.get("podSecurity").str(), levels[len(levels)-1]),
+		podSecurity: cmp.Or(n.get("podSecurity").str(), strictest),
 		memberKinds: n.get("memberKinds").strs(),
 		labels:      r.allowedKeys(n, "labels"),
 		annotations: r.allowedKeys(n, "annotations"),
@@ -132,7 +132,7 @@ func matches(patterns []string, claim, tenant, namespace string) bool {
 }
 
 // levels are the Pod Security levels, weakest first.
-var levels = []string{"privileged", "baseline", "restricted"}
+var levels = []string{"privileged", "baseline", strictest}
 
 // weaker tells whether level a allows more than level b.
 func weaker(a, b string) bool {

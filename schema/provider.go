@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -271,6 +272,8 @@ func (r *platformReader) sameCluster(provider *Provider, n *node) {
 		r.report(stated, problem.SameClusterSecrets, join(at, "sameCluster"), "only a kubernetes provider can read this same cluster", "remove it")
 	case provider.SameCluster && len(provider.Secrets) == 0 && n.get("secrets") == nil:
 		r.report(n, problem.SameClusterSecrets, at, "a provider of this same cluster has no secrets that may be read", "add secrets: [NAME, …]; {tenant} and {namespace} are filled in")
+	case provider.SameCluster && !inCluster(n.at("kubernetes.server.url").str()):
+		r.report(n.at("kubernetes.server.url"), problem.AudienceAPIServer, join(at, "kubernetes.server.url"), "tokens that the API server takes would go to a server that is not this cluster's", "leave server out, or write https://kubernetes.default.svc")
 	case !provider.SameCluster && n.get("secrets") != nil:
 		r.report(n.get("secrets"), problem.SameClusterSecrets, join(at, "secrets"), "secrets go with sameCluster only", "add sameCluster: true, or remove them")
 	}
@@ -280,6 +283,13 @@ func (r *platformReader) sameCluster(provider *Provider, n *node) {
 		}
 	}
 }
+
+// inCluster tells whether a URL is the API server's own from inside its cluster.
+func inCluster(url string) bool {
+	return url == "" || apiServerURL.MatchString(url)
+}
+
+var apiServerURL = regexp.MustCompile(`^https://kubernetes\.default(\.svc(\.[a-z0-9.-]+)?)?(:443)?/?$`)
 
 // templates takes the known placeholders away, so that unknown ones stay.
 var templates = strings.NewReplacer("{tenant}", "", "{namespace}", "")

@@ -24,7 +24,7 @@ func resolved(t *testing.T, text string) *Spec {
 // TestSettings: what a namespace states lies over the Platform's defaults, labels and annotations key by key.
 func TestSettings(t *testing.T) {
 	const platform = `  providers: {}
-  tenantPolicy: {labels: [a, b], annotations: [note], overrides: [quota, limits, network], podSecurity: baseline}
+  tenantPolicy: {labels: [a, b], annotations: [note], overrides: [quota, limits, network, manage, prune], podSecurity: baseline}
   namespaceDefaults:
     podSecurity: {enforce: restricted, warn: restricted}
     labels: {a: "1", c: "3"}

@@ -123,8 +123,15 @@ func (r *platformReader) defaults(n *node) settings {
 			}
 		}
 	}
-	return readSettings(n)
+	s := readSettings(n)
+	if n.get("podSecurity") == nil {
+		s.podSecurity = PodSecurity{Enforce: strictest, Warn: strictest, Audit: strictest}
+	}
+	return s
 }
+
+// strictest is the Pod Security level of namespaces that nobody said one for.
+const strictest = "restricted"
 
 // ownKey tells whether a namespace's label or annotation is one that the
 // generator writes.

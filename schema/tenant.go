@@ -24,7 +24,6 @@ func (dec *decoder) resolve() *Spec {
 	cross := newCross(dec)
 	for _, c := range dec.tenants {
 		dec.checkTenantName(c)
-		cross.namespaces(c)
 		r := &tenantReader{dec: dec, claim: c}
 		for _, name := range r.clusterNames(byName) {
 			cluster := byName[name]
@@ -32,6 +31,9 @@ func (dec *decoder) resolve() *Spec {
 				cluster.Tenants = append(cluster.Tenants, tenant)
 			}
 		}
+	}
+	for _, c := range dec.tenants {
+		cross.namespaces(c)
 	}
 	for _, cluster := range spec.Clusters {
 		cross.cluster(cluster)
@@ -108,6 +110,9 @@ func (r *tenantReader) clusterNames(known map[string]*Cluster) []string {
 }
 
 func (r *tenantReader) clusters(n *node, path string, known map[string]*Cluster) []string {
+	if n != nil && !n.bad && n.kind == listNode && len(n.items) == 0 {
+		r.report(n, problem.ClusterMissing, path, "with no cluster named, nothing would be made of this", "name a Platform, or remove the list")
+	}
 	var names []string
 	for _, item := range n.list() {
 		if _, ok := known[item.text]; ok {
@@ -160,12 +165,13 @@ func (r *tenantReader) livesOn(ns *node) bool {
 func (r *tenantReader) on(p *Platform) *Tenant {
 	r.platform = p
 	t := &Tenant{Name: r.claim.name, Position: r.claim.position}
-	for _, e := range r.claim.spec.get("namespaces").keys() {
-		if r.livesOn(e.value) {
-			t.Namespaces = append(t.Namespaces, r.namespace(e))
+	claimed := r.claim.spec.get("namespaces").keys()
+	for i := range claimed {
+		if r.livesOn(claimed[i].value) {
+			t.Namespaces = append(t.Namespaces, r.namespace(&claimed[i]))
 		}
 	}
-	if len(t.Namespaces) == 0 && len(r.claim.spec.get("namespaces").keys()) > 0 {
+	if len(t.Namespaces) == 0 && len(claimed) > 0 {
 		return nil
 	}
 	slices.SortFunc(t.Namespaces, func(a, b *Namespace) int { return cmp.Compare(a.Name, b.Name) })
@@ -214,15 +220,15 @@ func (r *tenantReader) checkMember(n *node, m Member, path string) {
 	}
 }
 
-func (r *tenantReader) namespace(e entry) *Namespace {
+func (r *tenantReader) namespace(e *entry) *Namespace {
 	at := join("namespaces", e.key)
-	r.checkNamespaceName(&e, at)
+	r.checkNamespaceName(e, at)
 	own := readSettings(e.value)
 	r.checkSettings(e.value, own, at)
 	s := own.over(r.platform.defaults, e.value)
 	ns := &Namespace{
 		Name:        e.key,
-		Position:    r.claim.doc.position(keyNode(&e)),
+		Position:    r.claim.doc.position(keyNode(e)),
 		Managed:     e.value.get("manage") == nil || e.value.get("manage").isTrue(),
 		Prune:       e.value.get("prune").isTrue(),
 		Labels:      s.labels,
@@ -248,10 +254,12 @@ func (r *tenantReader) checkNamespaceName(e *entry, at string) {
 		return
 	}
 	if why := r.platform.reserved(e.key); why != "" {
+		e.bad = true
 		r.report(keyNode(e), problem.NamespaceReserved, at, "namespace "+problem.Quote(e.key)+" is "+why, "a tenant has namespaces of its own")
 		return
 	}
 	if !matches(r.platform.policy.namespaces, e.key, r.claim.name, e.key) {
+		e.bad = true
 		r.report(keyNode(e), problem.NamespaceOutside, at, "namespace "+problem.Quote(e.key)+" is outside what tenant "+problem.Quote(r.claim.name)+" may claim: "+problem.QuoteAll(r.platform.policy.namespaces), "tenantPolicy.namespaces of Platform "+r.platform.Name+" decides")
 	}
 }
@@ -261,8 +269,10 @@ func (r *tenantReader) checkSettings(n *node, s settings, at string) {
 	policy := r.platform.policy
 	r.checkKeys(n.get("labels"), policy.labels, at, "labels")
 	r.checkKeys(n.get("annotations"), policy.annotations, at, "annotations")
-	for _, field := range []string{"quota", "limits"} {
-		if stated := n.get(field); stated != nil && !slices.Contains(policy.overrides, field) {
+	for _, field := range []string{"quota", "limits", "manage", "prune"} {
+		stated := n.get(field)
+		isDefault := stated != nil && stated.kind == boolNode && stated.isTrue() == (field == "manage")
+		if stated != nil && !stated.bad && !isDefault && !slices.Contains(policy.overrides, field) {
 			r.settingOutside(stated, field, join2(at, field))
 		}
 	}
@@ -276,7 +286,7 @@ func (r *tenantReader) checkSettings(n *node, s settings, at string) {
 }
 
 func (r *tenantReader) settingOutside(n *node, field, path string) {
-	r.report(n, problem.SettingOutside, path, "a tenant may not state its own "+field+" here", "remove it; or the platform team lists "+field+" in tenantPolicy.overrides of Platform "+r.platform.Name)
+	r.report(n, problem.SettingOutside, path, "a tenant may not state "+problem.Quote(field)+" here", "remove it; or the platform team lists "+field+" in tenantPolicy.overrides of Platform "+r.platform.Name)
 }
 
 func (r *tenantReader) checkKeys(n *node, allowed []string, at, field string) {

@@ -55,7 +55,7 @@ func TestWrongWordIsOneProblem(t *testing.T) {
 		"among maps":        {tenantText("  namespaces: {web: {podSecurity: Wrong}}\n"), `"Wrong" is none of "privileged", "baseline", "restricted"`},
 		"in a map":          {tenantText("  namespaces: {web: {podSecurity: {enforce: Wrong}}}\n"), `"Wrong" is none of "privileged", "baseline", "restricted"`},
 		"in a list":         {tenantText("  members: [{kind: Wrong, name: x, role: view}]\n  namespaces: {}\n"), `"Wrong" is none of "Group", "User", "ServiceAccount"`},
-		"in a list of text": {platform("tenantPolicy: {overrides: [Wrong]}"), `"Wrong" is none of "quota", "limits", "network"`},
+		"in a list of text": {platform("tenantPolicy: {overrides: [Wrong]}"), `"Wrong" is none of "quota", "limits", "network", "manage", "prune"`},
 		"of a reference":    {platform("tenantPolicy: {podSecurity: Wrong}"), `"Wrong" is none of "privileged", "baseline", "restricted"`},
 		"of an empty text":  {platform(`tenantPolicy: {podSecurity: ""}`), `"" is none of "privileged", "baseline", "restricted"`},
 		"of one word":       {strings.Replace(platform(""), "enforcement: enforce", "enforcement: Observe", 1), `"Observe" is none of "observe", "enforce"`},
@@ -175,7 +175,7 @@ func TestAmbiguousScalars(t *testing.T) {
 
 // What is written as a whole number or as true reaches the Spec as written.
 func TestScalarsAsWritten(t *testing.T) {
-	spec, problems := decodeText(minimalPlatform("  providers: {}\n  tenantPolicy: {overrides: [quota]}\n") + "---\n" +
+	spec, problems := decodeText(minimalPlatform("  providers: {}\n  tenantPolicy: {overrides: [quota, manage, prune]}\n") + "---\n" +
 		tenantText("  namespaces: {web: {manage: FALSE, prune: !!bool true, quota: {pods: 50, cpu: 0.50, memory: 1Gi}}}\n"))
 	if len(problems) > 0 {
 		t.Fatal(written(problems))

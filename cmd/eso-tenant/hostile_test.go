@@ -23,7 +23,7 @@ const maxMemory = 1 << 30
 const patience = 5 * time.Minute
 
 // tenantHead begins a Tenant up to its spec's fields.
-const tenantHead = "apiVersion: eso-tenant.dev/v1alpha1\nkind: Tenant\nmetadata: {name: web}\nspec:\n"
+const tenantHead = "apiVersion: eso-tenant.dev/v1alpha1\nkind: Tenant\nmetadata: {name: big}\nspec:\n"
 
 // hostile are inputs too large to be kept as files: what is written, and what
 // the first line that the user sees has to say.
@@ -39,14 +39,16 @@ var hostile = map[string]struct {
 		func(w *bufio.Writer) {
 			w.WriteString(tenantHead + "  namespaces:\n")
 			for i := range 2_500_000 {
-				fmt.Fprintf(w, "    web-%d: {}\n", i)
+				fmt.Fprintf(w, "    big-%d: {}\n", i)
 			}
 		},
 		`in.yaml:1:1: this source has more than 32 MiB [source-too-large]`,
 	},
 	"31 MiB, one text": {
-		func(w *bufio.Writer) { fill(w, tenantHead+`  x: "`, "a", 31<<20, `"`) },
-		`in.yaml:5:6: this text is longer than 64 KiB [source-too-large]`,
+		func(w *bufio.Writer) {
+			fill(w, tenantHead+"  namespaces: {}\n"+`  members: [{kind: Group, role: view, name: "`, "a", 31<<20, `"}]`)
+		},
+		`in.yaml:6:45: this text is longer than 64 KiB [source-too-large]`,
 	},
 	"31 MiB, one list": {
 		func(w *bufio.Writer) { fill(w, tenantHead+"  x: [", "1,", 31<<19, "]") },
@@ -64,25 +66,25 @@ var hostile = map[string]struct {
 		func(w *bufio.Writer) {
 			w.WriteString(tenantHead + "  namespaces:\n")
 			for i := range 100_000 {
-				fmt.Fprintf(w, "    web-%d: {}\n", i)
+				fmt.Fprintf(w, "    big-%d: {}\n", i)
 			}
 		},
-		`in.yaml:1:1: this has 100010 values; at most 20000 are read [source-too-large]`,
+		`in.yaml:1:1: this has 100007 values; at most 20000 are read [source-too-large]`,
 	},
 	"many problems": {
 		func(w *bufio.Writer) {
 			w.WriteString(tenantHead + "  namespaces:\n")
 			for i := range 9_000 {
-				fmt.Fprintf(w, "    web_%d: {}\n", i)
+				fmt.Fprintf(w, "    big_%d: {}\n", i)
 			}
 		},
-		`in.yaml:6:5: spec.namespaces: "web_0" is no valid name here [name-invalid]`,
+		`in.yaml:6:5: spec.namespaces: "big_0" is no valid name here [name-invalid]`,
 	},
 	"10,000 deep, flow": {
 		func(w *bufio.Writer) { fill(w, tenantHead+"  x: ", "[", 9_990, strings.Repeat("]", 9_990)) },
-		`in.yaml:5:67: values are nested more than 64 deep [yaml-too-deep]`,
+		`in.yaml:5:69: values are nested more than 64 deep [yaml-too-deep]`,
 	},
-	"10,000 deep, unclosed": {
+	"31 MiB of brackets": {
 		func(w *bufio.Writer) { fill(w, tenantHead+"  x: ", "[", 31<<20, "") },
 		`[source-too-large]`,
 	},

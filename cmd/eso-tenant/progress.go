@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -14,10 +15,10 @@ type progress struct {
 // progressAfter is how long work is quiet.
 const progressAfter = time.Second
 
-// progress starts saying what is done, on a terminal only. The caller stops it
+// progress starts saying what is done, on a terminal that can clear a line only. The caller stops it
 // before anything else is written to standard error.
 func (s streams) progress(what string) *progress {
-	if !isTerminal(s.err) {
+	if !isTerminal(s.err) || os.Getenv("TERM") == "dumb" {
 		return nil
 	}
 	p := &progress{done: make(chan struct{}), stopped: make(chan struct{})}

@@ -72,7 +72,6 @@ func (s streams) render(ctx context.Context, paths []string, output string, sele
 	if err != nil {
 		return &exit{code: exitUsage, cause: err}
 	}
-	defer s.progress("writing manifests").stop()
 	if output == "" {
 		return s.renderStream(ctx, selected)
 	}
@@ -101,6 +100,9 @@ func (s streams) renderStream(ctx context.Context, r *fn.Rendering) error {
 	if clusters := r.Clusters(); len(clusters) > 1 {
 		return &exit{code: exitUsage, cause: fmt.Errorf("there are several clusters: %s; name one with --cluster, or a folder with -o", strings.Join(clusters, ", "))}
 	}
+	if !isTerminal(s.out) { // or it would stand among the manifests
+		defer s.progress("writing manifests").stop()
+	}
 	out := bufio.NewWriterSize(s.out, 64<<10)
 	if err := r.WriteStream(ctx, out); err != nil {
 		return failed(err)
@@ -117,7 +119,10 @@ func (s streams) renderFolder(ctx context.Context, r *fn.Rendering, folder strin
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	if err := r.WriteFolder(ctx, folder); err != nil {
+	progress := s.progress("writing manifests")
+	err := r.WriteFolder(ctx, folder)
+	progress.stop()
+	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			err = errors.New("interrupted; what was there before is still there")
 		}

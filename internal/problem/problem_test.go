@@ -189,6 +189,33 @@ func TestSortedIsATotalOrder(t *testing.T) {
 	})
 }
 
+// TestSortedKeepsApart: problems that differ in one thing, whichever, are two, and in one order.
+func TestSortedKeepsApart(t *testing.T) {
+	plain := Problem{Rule: FieldValue, Position: Position{File: "a", Subject: "a", Line: 1, Column: 1}, Path: "a", Message: "a", Hint: "a", Because: []string{"a"}}
+	for name, change := range map[string]func(*Problem){
+		"rule":     func(p *Problem) { p.Rule = YAMLSyntax },
+		"severity": func(p *Problem) { p.Severity = Warning },
+		"file":     func(p *Problem) { p.Position.File = "b" },
+		"subject":  func(p *Problem) { p.Position.Subject = "b" },
+		"line":     func(p *Problem) { p.Position.Line = 2 },
+		"column":   func(p *Problem) { p.Position.Column = 2 },
+		"path":     func(p *Problem) { p.Path = "b" },
+		"message":  func(p *Problem) { p.Message = "b" },
+		"hint":     func(p *Problem) { p.Hint = "b" },
+		"because":  func(p *Problem) { p.Because = []string{"b"} },
+	} {
+		other := plain
+		change(&other)
+		one, another := List{plain, other}.Sorted(), List{other, plain}.Sorted()
+		if diff := cmp.Diff(List{plain, other}, one); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(one, another); diff != "" {
+			t.Errorf("%s: the order depends on the input's (-one +another):\n%s", name, diff)
+		}
+	}
+}
+
 func texts(l List) []string {
 	var all []string
 	for _, p := range l {
