@@ -63,7 +63,7 @@ func (r *Rendering) WriteFolder(ctx context.Context, dir string) (err error) {
 			err = fmt.Errorf("removing the temporary folder: %w", removeErr)
 		}
 		if err != nil && missing != nil {
-			_ = os.Remove(dir) //nolint:errcheck // it was not there before; a folder that is not empty stays
+			_ = os.Remove(dir)
 		}
 	}()
 	units, err := r.buildUnits(ctx, temporary)

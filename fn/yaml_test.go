@@ -3,9 +3,7 @@ package fn
 import (
 	"encoding/json"
 	"errors"
-
 	"math"
-
 	"strings"
 	"testing"
 	"time"
@@ -85,8 +83,10 @@ func sampleSecretStore() yamlObject {
 			"provider": yamlObject{"vault": yamlObject{
 				"server": "https://vault.example.com:8200", "path": "kv/data", "version": "v2",
 				"caProvider": yamlObject{"type": "ConfigMap", "name": "ca", "key": "ca.crt"},
-				"auth": yamlObject{"kubernetes": yamlObject{"mountPath": "jwt-eu-1", "role": "web-prod",
-					"serviceAccountRef": yamlObject{"name": "eso-main", "audiences": []string{"vault"}}}},
+				"auth": yamlObject{"kubernetes": yamlObject{
+					"mountPath": "jwt-eu-1", "role": "web-prod",
+					"serviceAccountRef": yamlObject{"name": "eso-main", "audiences": []string{"vault"}},
+				}},
 			}},
 			"conditions": []any{},
 		},
@@ -111,9 +111,11 @@ func samples() map[string]any {
 			RoleRef:  rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "Role", Name: "x"},
 		},
 		"ResourceQuota": corev1.ResourceQuota{ObjectMeta: sampleMeta("q"), Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{
-			"pods": resource.MustParse("20"), "requests.cpu": quota, "limits.memory": resource.MustParse("4Gi"), "count/secrets": resource.MustParse("1e3")}}},
+			"pods": resource.MustParse("20"), "requests.cpu": quota, "limits.memory": resource.MustParse("4Gi"), "count/secrets": resource.MustParse("1e3"),
+		}}},
 		"LimitRange": &corev1.LimitRange{ObjectMeta: sampleMeta("l"), Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
-			Type: corev1.LimitTypeContainer, Default: corev1.ResourceList{"cpu": quota}, DefaultRequest: corev1.ResourceList{"cpu": resource.MustParse("0")}}}}},
+			Type: corev1.LimitTypeContainer, Default: corev1.ResourceList{"cpu": quota}, DefaultRequest: corev1.ResourceList{"cpu": resource.MustParse("0")},
+		}}}},
 		"ConfigMap": &corev1.ConfigMap{ObjectMeta: sampleMeta("c"), Immutable: new(bool), BinaryData: map[string][]byte{"b": {0, 255}, "e": {}}, Data: map[string]string{
 			"ca.crt": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "no-end": "a\n  b\n\nc", "keep": "a\n\n\n", "tab": "a\n\tb\n", "crlf": "a\r\nb\r\n",
 			"trailing": "a \nb", "last": "a\nb ", "number": "1\n", "html": "<a href=\"x\">&</a>", "empty": "",
@@ -273,7 +275,7 @@ type everyTag struct {
 	Zero            metav1.Time       `json:"zero,omitzero"`
 	Time            metav1.Time       `json:"time"`
 	Skip            string            `json:"-"`
-	Dash            string            `json:"-,"`
+	Dash            string            `json:"-,"` //nolint:staticcheck // the odd tag is what is tested
 	Quoted          int               `json:"quoted,string"`
 	Bytes           []byte            `json:"bytes"`
 	Array           [2]byte           `json:"array"`
@@ -300,7 +302,8 @@ func TestAppendYAMLEqualsJSON(t *testing.T) {
 	}
 	all["deployment"] = yamlObject{"spec": yamlObject{"template": corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
 		Name: "c", Args: []string{"--a=b", "-", "on"}, Env: []corev1.EnvVar{{Name: "A", Value: "1"}},
-		Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{"cpu": resource.MustParse("0.5")}}}}}}}}
+		Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{"cpu": resource.MustParse("0.5")}},
+	}}}}}}
 	all["invalid UTF-8"] = yamlObject{"a\xff": "\xc3\x28", "raw": json.RawMessage("\"\\ud83d\\ude00\\/\xff\\ud800\"")}
 	for name, v := range all {
 		t.Run(name, func(t *testing.T) { parsesTo(t, mustYAML(t, v), viaJSON(t, v)) })
@@ -360,7 +363,11 @@ func BenchmarkAppendYAML(b *testing.B) {
 		kind string
 		v    any
 	}{
-		{"ServiceAccount", sampleServiceAccount()}, {"Role", sampleRole()}, {"NetworkPolicy", sampleNetworkPolicy()}, {"SecretStore", sampleSecretStore()}, {"Namespace", sampleNamespace()},
+		{"ServiceAccount", sampleServiceAccount()},
+		{"Role", sampleRole()},
+		{"NetworkPolicy", sampleNetworkPolicy()},
+		{"SecretStore", sampleSecretStore()},
+		{"Namespace", sampleNamespace()},
 		{"ConfigMap", samples()["ConfigMap"]},
 	} {
 		for _, w := range writers {

@@ -26,6 +26,7 @@ func benchTenants(n int) []string {
 }
 
 func benchDecode(b *testing.B, sources []Source, tenants int) {
+	b.Helper()
 	b.ReportAllocs()
 	for b.Loop() {
 		spec, problems, _ := Decode(sources)

@@ -118,7 +118,7 @@ func cueAccepts(t fataler, schema cue.Value, definition, text string) bool {
 	if err != nil {
 		t.Fatalf("CUE does not read this: %v\n%s", err, text)
 	}
-	return schema.LookupPath(cue.ParsePath(definition)).Unify(schema.Context().BuildFile(file)).Validate(cue.Concrete(true), cue.Final()) == nil
+	return schema.LookupPath(cue.ParsePath(definition)).Unify(cuecontext.New().BuildFile(file)).Validate(cue.Concrete(true), cue.Final()) == nil
 }
 
 type fataler interface {

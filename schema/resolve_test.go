@@ -252,10 +252,22 @@ func TestMatches(t *testing.T) {
 		pattern, claim string
 		want           bool
 	}{
-		{"{tenant}(-.*)?", "web", true}, {"{tenant}(-.*)?", "web-1", true}, {"{tenant}(-.*)?", "webs", false}, {"{tenant}(-.*)?", "a-web", false},
-		{"{namespace}(-.*)?", "web-ns", true}, {"{namespace}(-.*)?", "web-ns-x", true}, {"{namespace}(-.*)?", "web", false},
-		{"{tenant}-x", "web-x", true}, {"{tenant}-x", "web-xy", false}, {"{tenant}-x", "a-web-x", false},
-		{"a|b", "a", true}, {"a|b", "ab", false}, {"a|b", "xb", false}, {"x.*", "x\ny", false}, {"[", "[", false}, {"", "x", false},
+		{"{tenant}(-.*)?", "web", true},
+		{"{tenant}(-.*)?", "web-1", true},
+		{"{tenant}(-.*)?", "webs", false},
+		{"{tenant}(-.*)?", "a-web", false},
+		{"{namespace}(-.*)?", "web-ns", true},
+		{"{namespace}(-.*)?", "web-ns-x", true},
+		{"{namespace}(-.*)?", "web", false},
+		{"{tenant}-x", "web-x", true},
+		{"{tenant}-x", "web-xy", false},
+		{"{tenant}-x", "a-web-x", false},
+		{"a|b", "a", true},
+		{"a|b", "ab", false},
+		{"a|b", "xb", false},
+		{"x.*", "x\ny", false},
+		{"[", "[", false},
+		{"", "x", false},
 	} {
 		if got := matches([]string{test.pattern}, test.claim, "web", "web-ns"); got != test.want {
 			t.Errorf("%q matches %q: %t", test.pattern, test.claim, got)

@@ -94,13 +94,13 @@ func TestRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, folder := range folders {
-		cases, err := os.ReadDir(filepath.Join("testdata/rules", folder.Name()))
+		cases, err := os.ReadDir(filepath.Join("testdata", "rules", folder.Name()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range cases {
 			t.Run(folder.Name()+"/"+c.Name(), func(t *testing.T) {
-				found := checkRuleCase(t, filepath.Join("testdata/rules", folder.Name(), c.Name()))
+				found := checkRuleCase(t, filepath.Join("testdata", "rules", folder.Name(), c.Name()))
 				if !slices.Contains(found, problem.Rule(folder.Name())) {
 					t.Errorf("no comment asks for the rule that the folder is named after")
 				}

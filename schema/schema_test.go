@@ -173,8 +173,9 @@ func TestQuantities(t *testing.T) {
 	pattern := quantityPattern(t).String()
 	number := `(0|[1-9][0-9]{0,25})([.][0-9]{1,12})?`
 	rapid.Check(t, func(t *rapid.T) {
-		text, scalar := rapid.StringMatching(pattern).Draw(t, "text"), ""
-		if scalar = strconv.Quote(text); rapid.Bool().Draw(t, "as a number") {
+		text := rapid.StringMatching(pattern).Draw(t, "text")
+		scalar := strconv.Quote(text)
+		if rapid.Bool().Draw(t, "as a number") {
 			text = rapid.StringMatching(number).Draw(t, "number")
 			scalar = text
 		}

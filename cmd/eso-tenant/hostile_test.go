@@ -163,11 +163,11 @@ func TestClosedPipe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reader.Close() //nolint:errcheck // the point of it
+		reader.Close()
 		run := command(t, t.TempDir(), args...)
 		run.Stdout = writer
 		got := (&child{cmd: run}).start(t).wait(t)
-		writer.Close() //nolint:errcheck // nothing was written
+		writer.Close()
 		if want := "eso-tenant: writing output: write /dev/stdout: broken pipe\n"; got.code != exitFailed || got.stderr != want {
 			t.Errorf("%v: exit code %d, standard error %q", args, got.code, got.stderr)
 		}

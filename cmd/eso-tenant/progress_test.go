@@ -39,8 +39,8 @@ func TestProgressOnTerminalsOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer reader.Close() //nolint:errcheck // nothing is read
-	defer writer.Close() //nolint:errcheck // nothing was written
+	defer reader.Close()
+	defer writer.Close()
 	for _, s := range []streams{{err: writer}, {err: &bytes.Buffer{}}} {
 		p := s.progress("reading")
 		if p != nil {

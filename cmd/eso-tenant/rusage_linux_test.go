@@ -7,5 +7,9 @@ import (
 
 // peakMemory is the most memory that a process had, in bytes.
 func peakMemory(state *os.ProcessState) int64 {
-	return state.SysUsage().(*syscall.Rusage).Maxrss << 10
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		panic("no rusage")
+	}
+	return usage.Maxrss << 10
 }

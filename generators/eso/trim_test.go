@@ -241,6 +241,7 @@ func TestFactsAreFounded(t *testing.T) {
 
 // bites reports whether the fact is about rights that this release grants, each of them.
 func bites(t *testing.T, version string, f Fact) bool {
+	t.Helper()
 	granted := mustLookup(t, version).Controller
 	for _, a := range atoms([]rbacv1.PolicyRule{{APIGroups: []string{f.Group}, Resources: f.Resources, Verbs: f.Verbs}}) {
 		same := func(b Atom) bool {
