@@ -57,7 +57,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// listing writes what is below a folder to a file: listing FOLDER FILE
+// listing writes what is below a folder to a file: listing FOLDER FILE.
 func listing(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: listing FOLDER FILE")
