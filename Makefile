@@ -60,10 +60,10 @@ fuzz: ## each fuzz target for FUZZTIME
 
 .PHONY: examples
 examples: build ## render each example that has a Platform
-	@for example in examples/*/; do \
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
+	for example in examples/*/; do \
 	  grep -qrs --include='*.yaml' '^kind: Platform' "$$example" || continue; \
-	  echo "$$example"; \
-	  bin/eso-tenant render "$$example" > /dev/null || exit 1; \
+	  bin/eso-tenant render "$$example" -o "$$out/$$example" || exit 1; \
 	done
 
 .PHONY: bench
