@@ -22,12 +22,3 @@ const labelNamespaceName = "kubernetes.io/metadata.name"
 // annotationPrune keeps Flux from deleting a Namespace, and all that is in it,
 // when its tenant goes.
 const annotationPrune = "kustomize.toolkit.fluxcd.io/prune"
-
-// What cloud providers, and so ESO, read on a service account.
-// Source: ESO v2.9.0, the auth code of each provider.
-const (
-	annotationRoleARN  = "eks.amazonaws.com/role-arn"
-	annotationClientID = "azure.workload.identity/client-id"
-	annotationTenantID = "azure.workload.identity/tenant-id"
-	annotationGSA      = "iam.gke.io/gcp-service-account"
-)

@@ -1,8 +1,8 @@
 package generators
 
 import (
-	"cmp"
 	"maps"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -19,7 +19,7 @@ type SecretStore struct {
 
 // SecretStoreSpec has the provider under its kind's key.
 type SecretStoreSpec struct {
-	Provider map[schema.ProviderKind]map[string]any `json:"provider"`
+	Provider map[string]map[string]any `json:"provider"`
 }
 
 // ServiceAccountSelector is ESO's reference to the service account whose token
@@ -36,66 +36,62 @@ func secretStores(in input) []Object {
 		meta := in.object(Kind{in.platform.ESO.Release.StoreAPIVersion(), "SecretStore"}, s.Name)
 		objects = append(objects, Object{Meta: meta, File: fileNamespace(in.namespace.Name), Body: &SecretStore{
 			TypeMeta: meta.typeMeta(), ObjectMeta: meta.objectMeta(),
-			Spec: SecretStoreSpec{Provider: map[schema.ProviderKind]map[string]any{s.Provider.Kind: provider(s)}},
+			Spec: SecretStoreSpec{Provider: map[string]map[string]any{s.Provider.Method.Provider: provider(s)}},
 		}})
 	}
 	return objects
 }
 
-// provider is the Platform's provider with the store's service account and the
-// tenant's identity in it. Where ESO has the reference is, by kind, as in its
-// v2.9.0 API.
+// provider is the Platform's provider with what its method needs in it: the
+// service account's reference, and the tenant's identity.
 func provider(s *schema.Store) map[string]any {
-	ref := ServiceAccountSelector{Name: s.ServiceAccount, Audiences: s.Provider.ReferenceAudiences()}
+	method := s.Provider.Method
 	spec := maps.Clone(s.Provider.Spec)
-	switch s.Provider.Kind {
-	case schema.Vault:
-		if s.Identity.Path != "" {
-			spec["path"] = s.Identity.Path
+	for path, value := range method.Defaults {
+		if lookup(spec, path) == nil {
+			set(spec, path, value)
 		}
-		auth := child(spec, "auth")
-		if s.Provider.Auth == schema.AuthJWT {
-			jwt := child(auth, "jwt")
-			jwt["role"] = s.Identity.Role
-			jwt["path"] = cmp.Or(text(jwt["path"]), "jwt")
-			child(jwt, "kubernetesServiceAccountToken")["serviceAccountRef"] = ref
-			break
+	}
+	for path, value := range method.Fixed {
+		set(spec, path, value)
+	}
+	for _, field := range method.Identity {
+		if value := s.Identity[field.Name]; field.Path != "" && value != "" {
+			set(spec, field.Path, value)
 		}
-		kubernetes := child(auth, "kubernetes")
-		kubernetes["role"] = s.Identity.Role
-		kubernetes["mountPath"] = cmp.Or(text(kubernetes["mountPath"]), "kubernetes")
-		kubernetes["serviceAccountRef"] = ref
-	case schema.AWS:
-		child(child(spec, "auth"), "jwt")["serviceAccountRef"] = ref
-	case schema.AzureKV:
-		spec["authType"] = "WorkloadIdentity"
-		spec["serviceAccountRef"] = ref
-	case schema.GCPSM:
-		child(child(spec, "auth"), "workloadIdentity")["serviceAccountRef"] = ref
-	case schema.Kubernetes:
-		spec["remoteNamespace"] = s.RemoteNamespace()
-		child(spec, "auth")["serviceAccount"] = ref
-		if s.Provider.SameCluster && spec["server"] == nil {
-			spec["server"] = inCluster()
-		}
+	}
+	set(spec, method.Reference, ServiceAccountSelector{Name: s.ServiceAccount, Audiences: s.Provider.ReferenceAudiences()})
+	if s.Provider.SameCluster && spec["server"] == nil {
+		spec["server"] = inCluster()
 	}
 	return spec
 }
 
-// child copies the map under key, so that the Platform's own stays as it is.
-func child(parent map[string]any, key string) map[string]any {
-	existing, _ := parent[key].(map[string]any)
-	copied := maps.Clone(existing)
-	if copied == nil {
-		copied = map[string]any{}
+// set puts a value at a path of keys joined by dots. The maps on the way are
+// copied, so that the Platform's own stay as they are.
+func set(spec map[string]any, path string, value any) {
+	key, rest, deeper := strings.Cut(path, ".")
+	if !deeper {
+		spec[key] = value
+		return
 	}
-	parent[key] = copied
-	return copied
+	existing, _ := spec[key].(map[string]any)
+	inner := maps.Clone(existing)
+	if inner == nil {
+		inner = map[string]any{}
+	}
+	spec[key] = inner
+	set(inner, rest, value)
 }
 
-func text(v any) string {
-	s, _ := v.(string)
-	return s
+// lookup follows a path of keys joined by dots.
+func lookup(spec map[string]any, path string) any {
+	key, rest, deeper := strings.Cut(path, ".")
+	if !deeper {
+		return spec[key]
+	}
+	inner, _ := spec[key].(map[string]any)
+	return lookup(inner, rest)
 }
 
 // inCluster is how ESO reaches the API server of its own cluster, with the CA

@@ -1,6 +1,7 @@
 package generators
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,27 +30,20 @@ func accounts(ns *schema.Namespace) []serviceAccount {
 }
 
 // audiences are all that tokens of the service account may carry, sorted.
-func (a serviceAccount) audiences() []string {
+func (a serviceAccount) audiences(namespace string) []string {
 	var all []string
 	for _, s := range a.stores {
-		all = append(all, s.Provider.TokenAudiences()...)
+		all = append(all, s.Provider.TokenAudiences(namespace, s.Name)...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// annotations are what the clouds' workload identity needs.
+// annotations are what ESO and the clouds' workload identity need.
 func (a serviceAccount) annotations() map[string]string {
 	annotations := map[string]string{}
 	for _, s := range a.stores {
-		for key, value := range map[string]string{
-			annotationRoleARN: s.Identity.RoleARN, annotationClientID: s.Identity.ClientID,
-			annotationTenantID: s.Identity.TenantID, annotationGSA: s.Identity.ServiceAccount,
-		} {
-			if value != "" {
-				annotations[key] = value
-			}
-		}
+		maps.Copy(annotations, s.Annotations())
 	}
 	if len(annotations) == 0 {
 		return nil

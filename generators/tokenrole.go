@@ -22,15 +22,15 @@ func tokenRoles(in input) []Object {
 		name := nameToken(a.name)
 		objects = append(objects, boundRole(
 			in.object(kindRole, name), in.object(kindRoleBinding, name), fileNamespace(in.namespace.Name),
-			tokenRules(a), esoSubject(in.platform),
+			tokenRules(in.namespace.Name, a), esoSubject(in.platform),
 		)...)
 	}
 	return objects
 }
 
-func tokenRules(a serviceAccount) []rbacv1.PolicyRule {
+func tokenRules(namespace string, a serviceAccount) []rbacv1.PolicyRule {
 	var grants []string
-	for _, audience := range a.audiences() {
+	for _, audience := range a.audiences(namespace) {
 		grants = append(grants, a.name+"="+audience)
 	}
 	return []rbacv1.PolicyRule{

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eso-tenant/eso-tenant/generators/eso"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
@@ -100,10 +101,14 @@ func (x *cross) fencedMembers(t *Tenant, fenced map[string]*Store) {
 
 // identity: an external identity has one tenant, unless both stores say so.
 func (x *cross) identity(t *Tenant, s *Store) {
-	key := s.externalIdentity()
-	if key == "" {
-		return
+	for _, field := range s.Provider.Method.Identity {
+		if key := s.externalIdentity(field); key != "" {
+			x.use(t, s, key, s.Identity[field.Name])
+		}
 	}
+}
+
+func (x *cross) use(t *Tenant, s *Store, key, value string) {
 	uses := x.identities[key]
 	clash := slices.IndexFunc(uses, func(u identityUse) bool { return u.tenant != t.Name && !(u.store.Shared && s.Shared) })
 	known := slices.ContainsFunc(uses, func(u identityUse) bool { return u.tenant == t.Name && u.store.Shared == s.Shared })
@@ -114,7 +119,6 @@ func (x *cross) identity(t *Tenant, s *Store) {
 		return
 	}
 	first := uses[clash]
-	_, value := s.principal()
 	x.dec.report(problem.Problem{
 		Rule: problem.IdentityShared, Position: s.Position,
 		Path:    s.path,
@@ -123,23 +127,32 @@ func (x *cross) identity(t *Tenant, s *Store) {
 	})
 }
 
-// externalIdentity is what a store is to the other side; "" where the other
-// side knows it by its service account alone.
-func (s *Store) externalIdentity() string {
-	_, value := s.principal()
-	switch s.Provider.Kind {
-	case Vault:
-		// A role is one server's, in one namespace of it, on one mount.
-		auth, _ := s.Provider.Spec["auth"].(map[string]any)
-		inner, _ := auth[string(s.Provider.Auth)].(map[string]any)
-		return fmt.Sprint("vault ", strings.ToLower(strings.TrimRight(fmt.Sprint(s.Provider.Spec["server"]), "/")), " ", auth["namespace"], " ", s.Provider.Spec["namespace"], " ", s.Provider.Auth, " ", inner["mountPath"], inner["path"], " ", value)
-	case AWS, AzureKV, GCPSM:
-		if value != "" {
-			return string(s.Provider.Kind) + " " + strings.ToLower(value)
-		}
-	case Kubernetes:
+// scopes are the fields of a provider that say whose identities these are: a
+// role is one server's, in one namespace of it, on one mount. Annotations name
+// what is the cloud's alone, whichever provider they are for.
+var scopes = map[string][]string{
+	"vault": {
+		"server", "namespace", "auth.namespace", "auth.kubernetes.mountPath", "auth.jwt.path", "auth.iam.path", "auth.gcp.path",
+	},
+	"conjur": {"url", "auth.jwt.account", "auth.jwt.serviceID"},
+}
+
+// externalIdentity is what a store is to the other side by one field; "" where
+// that field names no identity.
+func (s *Store) externalIdentity(field eso.IdentityField) string {
+	value := s.Identity[field.Name]
+	method := s.Provider.Method
+	if !field.Principal || value == "" || method.ID == "kubernetes" {
+		return ""
 	}
-	return ""
+	if field.Annotation != "" {
+		return field.Annotation + "=" + strings.ToLower(value)
+	}
+	key := method.ID
+	for _, path := range scopes[method.Provider] {
+		key += fmt.Sprintf(" %v", lookup(s.Provider.Spec, path))
+	}
+	return strings.ToLower(strings.ReplaceAll(key, "/ ", " ")) + " " + value
 }
 
 // remoteNamespace: reading this same cluster stops at other tenants' namespaces
@@ -167,8 +180,8 @@ func (x *cross) remoteNamespace(p *Platform, t *Tenant, s *Store) {
 
 // RemoteNamespace is the namespace that a kubernetes store reads.
 func (s *Store) RemoteNamespace() string {
-	if s.Identity.RemoteNamespace != "" {
-		return s.Identity.RemoteNamespace
+	if remote := s.Identity["remoteNamespace"]; remote != "" {
+		return remote
 	}
 	remote, _ := s.Provider.Spec["remoteNamespace"].(string)
 	return remote

@@ -50,10 +50,10 @@ var drawnProviders = map[string]func() object{
 		return object{"audiences": []any{"vault"}, "vault": object{"server": "https://vault.example.com", "path": "kv", "auth": object{"kubernetes": object{"mountPath": "k8s"}}}}
 	},
 	"vault-jwt": func() object {
-		return object{"audiences": []any{"bao"}, "vault": object{"server": "https://bao.example.com", "headers": object{"X": "y"}, "auth": object{"jwt": object{"path": "jwt"}}}}
+		return object{"audiences": []any{"bao"}, "vault": object{"server": "https://bao.example.com", "auth": object{"jwt": object{"path": "jwt"}}}}
 	},
 	"aws": func() object {
-		return object{"aws": object{"service": "ParameterStore", "region": "eu-west-1", "prefix": "/x"}}
+		return object{"aws": object{"service": "ParameterStore", "region": "eu-west-1"}}
 	},
 	"azure": func() object { return object{"azurekv": object{"vaultUrl": "https://acme.vault.azure.net"}} },
 	"gcp": func() object {

@@ -44,7 +44,7 @@ func (r *platformReader) policy(n *node, platform *Platform) tenantPolicy {
 		p.memberKinds = []string{"Group"}
 	}
 	for name, provider := range platform.Providers {
-		if provider.Kind == Vault {
+		if provider.Method.Provider == "vault" {
 			p.identities[name] = []string{defaultVaultPattern}
 		}
 	}

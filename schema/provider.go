@@ -2,10 +2,12 @@ package schema
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/eso-tenant/eso-tenant/generators/eso"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
@@ -38,33 +40,41 @@ func (r *platformReader) provider(e entry, p *Platform) *Provider {
 		return nil
 	}
 	content := e.value.get(kind)
-	at = join(at, kind)
-	if !r.dec.validator.has("#Providers." + kind) {
-		r.notYetField(content, at)
-		return nil
-	}
-	fine := r.ownIdentity(kind, content, at)
-	if content.kind == mapNode {
-		r.dec.validate(r.doc, "#Providers."+kind, join2(r.path, at), content)
-	}
-	if !fine {
-		return nil
-	}
 	provider := &Provider{
 		Name:        e.key,
-		Kind:        ProviderKind(kind),
 		SameCluster: e.value.get("sameCluster").isTrue(),
 		Secrets:     e.value.get("secrets").strs(),
 		Audiences:   e.value.get("audiences").strs(),
 	}
-	if !r.auth(provider, content, at) {
+	if kind == customKind {
+		content = r.custom(provider, content, join(at, kind))
+	} else {
+		content = r.known(provider, kind, content, join(at, kind), p.ESO)
+	}
+	if content == nil {
 		return nil
 	}
+	provider.Spec, _ = plainValue(content).(map[string]any)
 	r.audiences(provider, e.value, p.apiAudiences)
 	r.sameCluster(provider, e.value)
-	r.plaintext(content, at)
-	provider.Spec, _ = plainValue(content).(map[string]any)
+	r.plaintext(content, join(at, kind))
 	return provider
+}
+
+// known reads a provider of a kind that the schema has. It returns the
+// provider's content, or nil where no store could be made from it.
+func (r *platformReader) known(provider *Provider, kind string, content *node, at string, op ESO) *node {
+	fine := r.ownIdentity(kind, content, at)
+	if content.kind == mapNode {
+		r.dec.validate(r.doc, "#Providers."+kind, join2(r.path, at), content)
+	}
+	method, ok := r.method(kind, content, at)
+	if !ok || !fine {
+		return nil
+	}
+	provider.Method = method
+	r.since(method, content, at, op)
+	return content
 }
 
 // providerKind finds the one kind that a provider states.
@@ -89,50 +99,46 @@ func (r *platformReader) providerKind(e entry, at string) string {
 	return ""
 }
 
-// ownIdentities are ways of logging in that use ESO's own identity, or a
-// credential that lies in a Secret, instead of the tenant's service account.
-// By kind: the paths in ESO's spec.provider.<kind>.
-// Source: ESO v2.9.0, the auth code of each provider.
-var ownIdentities = map[string][]string{
-	"vault": {
-		"auth.tokenSecretRef", "auth.appRole", "auth.ldap", "auth.cert", "auth.userPass",
-		"auth.kubernetes.secretRef", "auth.jwt.secretRef",
-	},
-	"aws":        {"auth.secretRef"},
-	"azurekv":    {"authSecretRef", "identityId"},
-	"gcpsm":      {"auth.secretRef"},
-	"kubernetes": {"authRef", "auth.cert", "auth.token"},
+// methodsOf lists the ways in which a provider kind exchanges a token.
+func methodsOf(kind string) []eso.Method {
+	return slices.DeleteFunc(slices.Clone(eso.Methods()), func(m eso.Method) bool { return m.Provider != kind })
 }
 
-// references are where ESO has the service account, which the generator fills in.
-var references = map[string][]string{
-	"vault": {
-		"auth.kubernetes.serviceAccountRef", "auth.kubernetes.role", "auth.jwt.role",
-		"auth.jwt.kubernetesServiceAccountToken.serviceAccountRef", "auth.jwt.kubernetesServiceAccountToken.audiences",
-	},
-	"aws":        {"auth"},
-	"azurekv":    {"serviceAccountRef", "authType"},
-	"gcpsm":      {"auth.workloadIdentity.serviceAccountRef"},
-	"kubernetes": {"auth"},
-}
-
+// ownIdentity refuses logins other than with a token of the tenant's own
+// service account, and what the generator fills in.
 func (r *platformReader) ownIdentity(kind string, content *node, at string) bool {
 	fine := true
-	for _, path := range ownIdentities[kind] {
-		if n := content.at(path); n != nil {
-			fine = false
-			content.markAt(path)
-			r.report(n, problem.ProviderOwnIdentity, join2(at, path), "this logs in with a stored credential, or as External Secrets Operator itself", "remove it; stores log in with a token of the tenant's own service account")
+	refuse := func(path string, rule problem.Rule, message, hint string) {
+		n := content.at(path)
+		if n == nil || n.bad {
+			return
+		}
+		fine = false
+		content.markAt(path)
+		r.report(n, rule, join2(at, path), message, hint)
+	}
+	for _, m := range methodsOf(kind) {
+		for _, path := range m.Refused {
+			refuse(path, problem.ProviderOwnIdentity, "this logs in with a stored credential, or as External Secrets Operator itself", "remove it; stores log in with a token of the tenant's own service account")
 		}
 	}
-	for _, path := range references[kind] {
-		if n := content.at(path); n != nil && fine {
-			fine = false
-			content.markAt(path)
-			r.report(n, problem.FieldUnknown, join2(at, path), "this is filled in for each store", "remove it; a store states its serviceAccount and identity")
+	for _, m := range methodsOf(kind) {
+		for _, path := range filledIn(m) {
+			refuse(path, problem.FieldUnknown, "this is filled in for each store", "remove it; a store states its serviceAccount and identity")
 		}
 	}
 	return fine
+}
+
+// filledIn lists the fields of a method that are the generator's to write.
+func filledIn(m eso.Method) []string {
+	paths := append([]string{m.Reference}, slices.Sorted(maps.Keys(m.Fixed))...)
+	for _, field := range m.Identity {
+		if field.Path != "" && !field.Override {
+			paths = append(paths, field.Path)
+		}
+	}
+	return paths
 }
 
 // at follows a path of keys joined by dots.
@@ -153,72 +159,91 @@ func (n *node) markAt(path string) {
 	}
 }
 
-// auth finds how the token is exchanged, and the audiences that ESO adds by
-// itself. Source of the audiences: ESO v2.9.0, each provider's auth code.
-func (r *platformReader) auth(provider *Provider, content *node, at string) bool {
-	switch provider.Kind {
-	case Vault:
-		return r.vaultAuth(provider, content.get("auth"), join(at, "auth"))
-	case AWS:
-		provider.Default = []string{"sts.amazonaws.com"}
-		if service := content.get("service"); service.str() == "CertificateManager" {
-			r.notYetField(service, join(at, "service"))
-			return false
+// method finds how the token is exchanged: the one method whose selector the
+// provider states.
+func (r *platformReader) method(kind string, content *node, at string) (eso.Method, bool) {
+	var stated []eso.Method
+	var names, all []string
+	parent := ""
+	for _, m := range methodsOf(kind) {
+		in, name := cutLast(m.Selector)
+		parent, all = in, append(all, name)
+		if m.Selector == "" || content.at(m.Selector) != nil {
+			stated, names = append(stated, m), append(names, name)
 		}
-	case AzureKV:
-		provider.Default = []string{"api://AzureADTokenExchange"}
-	case GCPSM:
-		return r.gcpAuth(provider, content.get("auth"), join(at, "auth"))
-	case Kubernetes:
 	}
-	return true
-}
-
-func (r *platformReader) vaultAuth(provider *Provider, auth *node, at string) bool {
-	stated := statedOf(auth, "kubernetes", "jwt", "iam", "gcp")
-	if !r.oneAuth(auth, stated, "kubernetes, jwt, iam or gcp", at) {
-		return false
-	}
-	if stated[0] == "iam" || stated[0] == "gcp" {
-		r.notYetField(auth.get(stated[0]), join(at, stated[0]))
-		return false
-	}
-	provider.Auth = Auth(stated[0])
-	if provider.Auth == AuthJWT {
-		// ESO appends this to whatever the reference asks for.
-		provider.Default = []string{"vault"}
-	}
-	return true
-}
-
-func (r *platformReader) gcpAuth(provider *Provider, auth *node, at string) bool {
-	stated := statedOf(auth, "workloadIdentity", "workloadIdentityFederation")
-	if !r.oneAuth(auth, stated, "workloadIdentity or workloadIdentityFederation", at) {
-		return false
-	}
-	if stated[0] == "workloadIdentityFederation" {
-		r.notYetField(auth.get(stated[0]), join(at, stated[0]))
-		return false
-	}
-	provider.Default = []string{auth.get(stated[0]).get("clusterProjectID").str() + ".svc.id.goog"}
-	return true
-}
-
-func statedOf(n *node, keys ...string) []string {
-	return slices.DeleteFunc(keys, func(key string) bool { return n.entry(key) == nil })
-}
-
-func (r *platformReader) oneAuth(auth *node, stated []string, allowed, at string) bool {
+	login := content.at(parent)
 	switch {
 	case len(stated) == 1:
-		return true
-	case auth == nil || auth.bad || anyBad(auth): // reported by the schema
+		return stated[0], true
+	case login == nil || anyBad(login): // the schema has reported it
 	case len(stated) == 0:
-		r.report(auth, problem.ProviderOwnIdentity, at, "no way of exchanging the tenant's token is stated; External Secrets Operator would use its own identity", "state one of "+allowed)
+		r.report(login, problem.ProviderOwnIdentity, join2(at, parent), "no way of exchanging the tenant's token is stated; External Secrets Operator would use its own identity", "state one of "+strings.Join(all, ", "))
 	default:
-		r.report(auth, problem.ProviderAuth, at, strings.Join(stated, " and ")+" are both stated", "keep one of them")
+		r.report(login, problem.ProviderAuth, join2(at, parent), strings.Join(names, " and ")+" are both stated", "keep one of them")
 	}
-	return false
+	return eso.Method{}, false
+}
+
+// since reports what the release in use does not have yet. Its API would drop
+// the field without a word, and with it what the field is for.
+func (r *platformReader) since(method eso.Method, content *node, at string, op ESO) {
+	if op.Release == nil {
+		return
+	}
+	if !op.Release.Has(method.Since) {
+		r.report(content, problem.ReleaseTooOld, at, "External Secrets Operator "+op.Release.App+" has no "+method.ID, "it came with "+method.Since)
+	}
+	for field, since := range eso.FieldsSince(method.Provider) {
+		path, value, _ := strings.Cut(field, "=")
+		n := content.at(path)
+		if n == nil || op.Release.Has(since) || value != "" && n.str() != value {
+			continue
+		}
+		r.report(n, problem.ReleaseTooOld, join2(at, path), "External Secrets Operator "+op.Release.App+" has no "+field, "it came with "+since)
+	}
+}
+
+// customKind is the key of a provider that the schema does not know.
+const customKind = "custom"
+
+// custom reads a provider that the schema does not know: ESO's spec.provider
+// as it is, and where in it the reference to the service account goes.
+func (r *platformReader) custom(provider *Provider, n *node, at string) *node {
+	r.dec.validate(r.doc, "#Custom", join2(r.path, at), n)
+	inner, reference := n.get("provider"), n.get("serviceAccountRef")
+	if anyBad(n) || reference == nil || inner == nil {
+		return nil
+	}
+	if len(inner.entries) != 1 {
+		r.report(inner, problem.ProviderKind, at+".provider", fmt.Sprintf("this states %d providers", len(inner.entries)), "state one, as in a SecretStore's spec.provider")
+		return nil
+	}
+	kind, content := inner.entries[0].key, inner.entries[0].value
+	if slices.Contains(providerKinds, kind) {
+		r.report(keyNode(&inner.entries[0]), problem.ProviderKind, at+".provider", problem.Quote(kind)+" is known", "write it as "+kind+": beside audiences, so that it is checked")
+		return nil
+	}
+	path, found := strings.CutPrefix(reference.text, kind+".")
+	parent, _ := cutLast(path)
+	if !found || content.kind != mapNode || parent != "" && (content.at(parent) == nil || content.at(parent).kind != mapNode) {
+		r.report(reference, problem.ProviderAuth, at+".serviceAccountRef", problem.Quote(reference.text)+" is no place in the provider", "write the path of ESO's field, beginning with "+kind+"; the map that it is in has to be there")
+		return nil
+	}
+	if content.at(path) != nil {
+		r.report(content.at(path), problem.FieldUnknown, join2(at, "provider."+reference.text), "this is filled in for each store", "remove it")
+		return nil
+	}
+	provider.Method = eso.Method{ID: customKind, Provider: kind, Reference: path}
+	return content
+}
+
+// cutLast cuts the last key off a path.
+func cutLast(path string) (parent, key string) {
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		return path[:i], path[i+1:]
+	}
+	return "", path
 }
 
 // audiences holds the Platform to what keeps tokens apart: an audience is
@@ -229,9 +254,12 @@ func (r *platformReader) audiences(provider *Provider, n *node, apiServers []str
 	switch {
 	case list != nil && (list.bad || len(list.items) != len(provider.Audiences)):
 		return
-	case len(provider.Audiences) > 0 || provider.SameCluster || provider.Kind == AWS || provider.Kind == AzureKV || provider.Kind == GCPSM:
+	case len(provider.Audiences) > 0 || provider.SameCluster:
+	case len(provider.Method.Asks) > 0:
+		provider.Audiences = provider.fill(provider.Method.Asks)
+	case len(provider.Method.Adds) > 0:
 	default:
-		r.report(n, problem.AudienceMissing, at, "a token for this provider has no audience of its own, and would be valid at the API server", "add audiences, such as ["+string(provider.Kind)+"], and ask for the same one on the other side")
+		r.report(n, problem.AudienceMissing, at, "a token for this provider has no audience of its own, and would be valid at the API server", "add audiences, such as ["+provider.Method.Provider+"], and ask for the same one on the other side")
 	}
 	if provider.SameCluster && len(provider.Audiences) == 0 {
 		provider.Audiences = slices.Clone(apiServers)
@@ -241,34 +269,64 @@ func (r *platformReader) audiences(provider *Provider, n *node, apiServers []str
 			r.report(item, problem.AudienceAPIServer, at, "audience "+problem.Quote(item.text)+" is the API server's own; whoever is given such a token can use it there", "state an audience of the provider's own")
 		}
 	}
-	if all := provider.TokenAudiences(); len(all) > maxAudiences {
+	if all := provider.TokenAudiences("namespace", "store"); len(all) > maxAudiences {
 		r.report(n, problem.AudienceTooMany, at, fmt.Sprintf("a token would have %d audiences: %s; at most %d can be checked", len(all), problem.QuoteAll(all), maxAudiences), "remove some, or split the provider in two")
 	}
 }
 
-// TokenAudiences is every audience that a token for the provider carries:
-// those that the Platform states, and those that ESO adds.
-func (p *Provider) TokenAudiences() []string {
-	return slices.Concat(p.ReferenceAudiences(), p.Default)
+// TokenAudiences is every audience that a store's token carries: those that it
+// is asked for with, and those that ESO adds.
+func (p *Provider) TokenAudiences(namespace, store string) []string {
+	all := p.ReferenceAudiences()
+	fill := strings.NewReplacer("{namespace}", namespace, "{store}", store)
+	for _, audience := range p.fill(p.Method.Adds) {
+		all = append(all, fill.Replace(audience))
+	}
+	return all
 }
 
-// ReferenceAudiences is what the store's reference asks for beyond what ESO
-// adds by itself.
+// ReferenceAudiences is what a store's reference asks for beyond what ESO adds
+// by itself.
 func (p *Provider) ReferenceAudiences() []string {
 	var asked []string
+	added := p.fill(p.Method.Adds)
 	for _, audience := range p.Audiences {
-		if !slices.Contains(p.Default, audience) && !slices.Contains(asked, audience) {
+		if !slices.Contains(added, audience) && !slices.Contains(asked, audience) {
 			asked = append(asked, audience)
 		}
 	}
 	return asked
 }
 
+// fill replaces {a.path} in the audiences by that field of the provider.
+func (p *Provider) fill(audiences []string) []string {
+	filled := make([]string, len(audiences))
+	for i, audience := range audiences {
+		filled[i] = providerField.ReplaceAllStringFunc(audience, func(placeholder string) string {
+			value, _ := lookup(p.Spec, strings.Trim(placeholder, "{}")).(string)
+			return value
+		})
+	}
+	return filled
+}
+
+var providerField = regexp.MustCompile(`\{[A-Za-z]+(\.[A-Za-z]+)+\}`)
+
+// lookup follows a path of keys joined by dots.
+func lookup(spec map[string]any, path string) any {
+	var value any = spec
+	for key := range strings.SplitSeq(path, ".") {
+		inner, _ := value.(map[string]any)
+		value = inner[key]
+	}
+	return value
+}
+
 // sameCluster: a store that reads this same cluster names its Secrets.
 func (r *platformReader) sameCluster(provider *Provider, n *node) {
 	at := join("providers", provider.Name)
 	switch stated := n.get("sameCluster"); {
-	case provider.SameCluster && provider.Kind != Kubernetes:
+	case provider.SameCluster && provider.Method.ID != "kubernetes":
 		r.report(stated, problem.SameClusterSecrets, join(at, "sameCluster"), "only a kubernetes provider can read this same cluster", "remove it")
 	case provider.SameCluster && len(provider.Secrets) == 0 && n.get("secrets") == nil:
 		r.report(n, problem.SameClusterSecrets, at, "a provider of this same cluster has no secrets that may be read", "add secrets: [NAME, …]; {tenant} and {namespace} are filled in")
@@ -295,7 +353,7 @@ var apiServerURL = regexp.MustCompile(`^https://kubernetes\.default(\.svc(\.[a-z
 var templates = strings.NewReplacer("{tenant}", "", "{namespace}", "")
 
 func (r *platformReader) plaintext(content *node, at string) {
-	for _, path := range []string{"server", "server.url"} {
+	for _, path := range []string{"server", "server.url", "url", "akeylessGWApiURL", "apiUrl"} {
 		if n := content.at(path); n != nil && !n.bad && strings.HasPrefix(n.text, "http://") {
 			r.report(n, problem.ProviderPlaintext, join2(at, path), "tokens and secrets go to this server unencrypted", "use https")
 		}

@@ -114,17 +114,17 @@ func TestIdentities(t *testing.T) {
 		Carried  []string // audiences of the token
 	}
 	want := map[string]store{
-		"a-vault": {"a-vault-access-sa", Identity{Role: "web-a-vault"}, "", []string{"vault"}, []string{"vault"}},
-		"b-vault": {"sa", Identity{Role: "web-x", Path: "kv2"}, "", []string{"vault"}, []string{"vault"}},
-		"c-aws":   {"c-aws-access-sa", Identity{RoleARN: "arn:aws:iam::123456789012:role/web-x"}, "", nil, []string{"sts.amazonaws.com"}},
-		"d-azure": {"d-azure-access-sa", Identity{ClientID: id, TenantID: directory}, "", nil, []string{"api://AzureADTokenExchange"}},
+		"a-vault": {"a-vault-access-sa", Identity{"role": "web-a-vault"}, "", []string{"vault"}, []string{"vault"}},
+		"b-vault": {"sa", Identity{"role": "web-x", "path": "kv2"}, "", []string{"vault"}, []string{"vault"}},
+		"c-aws":   {"c-aws-access-sa", Identity{"roleARN": "arn:aws:iam::123456789012:role/web-x"}, "", nil, []string{"sts.amazonaws.com"}},
+		"d-azure": {"d-azure-access-sa", Identity{"clientID": id, "tenantID": directory}, "", nil, []string{"api://AzureADTokenExchange"}},
 		"e-gcp":   {"e-gcp-access-sa", Identity{}, "", nil, []string{"acme.svc.id.goog"}},
 		"f-hub":   {"f-hub-access-sa", Identity{}, "shared", []string{"hub"}, []string{"hub"}},
-		"g-here":  {"g-here-access-sa", Identity{RemoteNamespace: "common"}, "common", defaultAPIAudiences, defaultAPIAudiences},
+		"g-here":  {"g-here-access-sa", Identity{"remoteNamespace": "common"}, "common", defaultAPIAudiences, defaultAPIAudiences},
 	}
 	got := map[string]store{}
 	for _, s := range spec.Clusters[0].Tenants[0].Namespaces[0].Stores {
-		got[s.Name] = store{s.ServiceAccount, s.Identity, s.RemoteNamespace(), s.Provider.ReferenceAudiences(), s.Provider.TokenAudiences()}
+		got[s.Name] = store{s.ServiceAccount, s.Identity, s.RemoteNamespace(), s.Provider.ReferenceAudiences(), s.Provider.TokenAudiences("web", s.Name)}
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -221,7 +221,6 @@ func TestOneCauseOneProblem(t *testing.T) {
 		"the Platform is too deep":              {minimalPlatform("  providers: " + strings.Repeat("[", 80) + strings.Repeat("]", 80) + "\n"), "yaml-too-deep"},
 		"the provider logs in otherwise":        {vault("auth: {appRole: {path: x}}"), "provider-own-identity"},
 		"the provider's login is not there":     {vault("path: kv"), "field-missing"},
-		"the provider's login is not read yet":  {vault("auth: {iam: {}}"), "not-yet"},
 		"the provider's login states a role":    {vault("auth: {kubernetes: {role: x}}"), "field-unknown"},
 		"the provider's kind is a list":         {minimalPlatform("  providers: {vault: {vault: []}}\n") + tenant, "field-type"},
 		"the provider's kind is misspelt":       {minimalPlatform("  providers: {vault: {volt: {}}}\n") + tenant, "field-unknown"},

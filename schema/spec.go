@@ -64,35 +64,12 @@ type ESO struct {
 	Options        eso.Options // what is trimmed, and which features are in use
 }
 
-// ProviderKind is the key under ESO's spec.provider. The zero value is not valid.
-type ProviderKind string
-
-// The provider kinds that this version generates stores for.
-const (
-	Vault      ProviderKind = "vault"
-	AWS        ProviderKind = "aws"
-	AzureKV    ProviderKind = "azurekv"
-	GCPSM      ProviderKind = "gcpsm"
-	Kubernetes ProviderKind = "kubernetes"
-)
-
-// Auth is the way a vault provider exchanges the token.
-type Auth string
-
-// The ways that this version generates stores for.
-const (
-	AuthKubernetes Auth = "kubernetes"
-	AuthJWT        Auth = "jwt"
-)
-
 // Provider is an entry of the Platform's catalogue.
 type Provider struct {
 	Name        string
-	Kind        ProviderKind
-	Auth        Auth           // of a vault provider
-	Spec        map[string]any // ESO's spec.provider.<kind> as written
-	Audiences   []string       // stated by the Platform
-	Default     []string       // added by ESO itself
+	Method      eso.Method     // how the token is exchanged
+	Spec        map[string]any // ESO's spec.provider.<Method.Provider> as written
+	Audiences   []string       // that a token is asked for with, beyond those that ESO adds
 	SameCluster bool
 	Secrets     []string // with SameCluster: what may be read, with {tenant} and {namespace}
 }
@@ -165,14 +142,6 @@ type Store struct {
 	identity *node
 }
 
-// Identity is the tenant's part of a store. Which fields are set follows from
-// the provider's kind.
-type Identity struct {
-	Role            string // vault
-	Path            string // vault: the mount, where it is not the provider's
-	RoleARN         string // aws
-	ClientID        string // azurekv
-	TenantID        string // azurekv, where the provider names none
-	ServiceAccount  string // gcpsm: a Google service account, or "" for a direct principal
-	RemoteNamespace string // kubernetes
-}
+// Identity is the tenant's part of a store: what stands in its method's
+// eso.IdentityField of each name.
+type Identity map[string]string

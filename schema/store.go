@@ -3,7 +3,9 @@ package schema
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
+	"github.com/eso-tenant/eso-tenant/generators/eso"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
@@ -57,7 +59,7 @@ func (r *tenantReader) provider(n *node, at string) *Provider {
 func (r *tenantReader) identity(ns *Namespace, s *Store, store *node, at string) bool {
 	n := s.identity
 	at += ".identity"
-	definition := "#Identities." + string(s.Provider.Kind)
+	definition := fmt.Sprintf("#Identities.%q", s.Provider.Method.ID)
 	switch {
 	case n == nil:
 		// Which fields are required is the schema's to say.
@@ -68,17 +70,14 @@ func (r *tenantReader) identity(ns *Namespace, s *Store, store *node, at string)
 	default:
 		r.dec.validate(r.claim.doc, definition, join2(r.claim.path, at), n)
 	}
-	s.Identity = Identity{
-		Role:            n.get("role").str(),
-		Path:            n.get("path").str(),
-		RoleARN:         n.get("roleARN").str(),
-		ClientID:        n.get("clientID").str(),
-		TenantID:        n.get("tenantID").str(),
-		ServiceAccount:  n.get("serviceAccount").str(),
-		RemoteNamespace: n.get("remoteNamespace").str(),
+	s.Identity = Identity{}
+	for _, field := range s.Provider.Method.Identity {
+		if stated := n.get(field.Name); stated != nil {
+			s.Identity[field.Name] = stated.str()
+		}
 	}
-	if s.Provider.Kind == Vault {
-		s.Identity.Role = cmp.Or(s.Identity.Role, ns.Name+"-"+s.Name)
+	if _, stated := s.Identity["role"]; !stated && s.Provider.Method.Provider == "vault" {
+		s.Identity["role"] = ns.Name + "-" + s.Name
 	}
 	if anyBad(n) {
 		return true
@@ -87,39 +86,26 @@ func (r *tenantReader) identity(ns *Namespace, s *Store, store *node, at string)
 	return true
 }
 
-// principal is the field that names the external identity, and its value.
-func (s *Store) principal() (field, value string) {
-	switch s.Provider.Kind {
-	case Vault:
-		return "role", s.Identity.Role
-	case AWS:
-		return "roleARN", s.Identity.RoleARN
-	case AzureKV:
-		return "clientID", s.Identity.ClientID
-	case GCPSM:
-		return "serviceAccount", s.Identity.ServiceAccount
-	case Kubernetes:
-		return "remoteNamespace", s.Identity.RemoteNamespace
-	default:
-		return "", ""
-	}
-}
-
+// checkIdentity holds each field that names an external identity to the
+// Platform's patterns for the provider.
 func (r *tenantReader) checkIdentity(ns *Namespace, s *Store, n *node, at string) {
-	field, value := s.principal()
 	patterns := r.platform.policy.identities[s.Provider.Name]
-	if value != "" && !matches(patterns, value, r.claim.name, ns.Name) {
+	allowed := "none, because the Platform's policy names none"
+	if len(patterns) > 0 {
+		allowed = problem.QuoteAll(patterns)
+	}
+	for _, field := range s.Provider.Method.Identity {
+		value := s.Identity[field.Name]
+		if !field.Principal || value == "" || matches(patterns, value, r.claim.name, ns.Name) {
+			continue
+		}
 		place := n
-		if stated := n.get(field); stated != nil {
+		if stated := n.get(field.Name); stated != nil {
 			place = stated
 		}
-		allowed := "none, because the Platform's policy names none"
-		if len(patterns) > 0 {
-			allowed = problem.QuoteAll(patterns)
-		}
-		r.report(place, problem.IdentityOutside, at+"."+field, problem.Quote(value)+" is outside what tenant "+problem.Quote(r.claim.name)+" may claim: "+allowed, "tenantPolicy.identities of Platform "+r.platform.Name+" decides")
+		r.report(place, problem.IdentityOutside, at+"."+field.Name, problem.Quote(value)+" is outside what tenant "+problem.Quote(r.claim.name)+" may claim: "+allowed, "tenantPolicy.identities of Platform "+r.platform.Name+" decides")
 	}
-	if s.Provider.Kind == AzureKV {
+	if s.Provider.Method.ID == "azurekv" {
 		r.checkAzureTenant(s, n, at)
 	}
 }
@@ -137,23 +123,45 @@ func (r *tenantReader) checkAzureTenant(s *Store, n *node, at string) {
 	}
 }
 
-// checkServiceAccounts: stores on one service account agree on its annotations.
-func (r *tenantReader) checkServiceAccounts(ns *Namespace) {
-	first := map[string]*Store{}
-	for _, s := range ns.Stores {
-		other, shared := first[s.ServiceAccount+"/"+string(s.Provider.Kind)]
-		if !shared {
-			first[s.ServiceAccount+"/"+string(s.Provider.Kind)] = s
-			continue
-		}
-		if s.Provider.Kind != Vault && s.Provider.Kind != Kubernetes && s.Identity != other.Identity {
-			_, mine := s.principal()
-			_, theirs := other.principal()
-			r.dec.report(problem.Problem{
-				Rule: problem.ServiceAccountClash, Position: s.Position, Path: s.path,
-				Message: fmt.Sprintf("service account %s would be %s here and %s for store %s (%s)", problem.Quote(s.ServiceAccount), problem.Quote(mine), problem.Quote(theirs), problem.Quote(other.Name), other.Position),
-				Hint:    "give each store a serviceAccount of its own",
-			})
+// Annotations are what the service account carries for the store.
+func (s *Store) Annotations() map[string]string {
+	annotations := map[string]string{}
+	for _, field := range s.Provider.Method.Identity {
+		if value := s.Identity[field.Name]; field.Annotation != "" && value != "" {
+			annotations[field.Annotation] = value
 		}
 	}
+	return annotations
+}
+
+// checkServiceAccounts: stores on one service account agree on its annotations,
+// and where one of them has none, so do all that would read it.
+func (r *tenantReader) checkServiceAccounts(ns *Namespace) {
+	for i, s := range ns.Stores {
+		for _, other := range ns.Stores[:i] {
+			if other.ServiceAccount != s.ServiceAccount {
+				continue
+			}
+			if key := clash(s, other); key != "" {
+				r.dec.report(problem.Problem{
+					Rule: problem.ServiceAccountClash, Position: s.Position, Path: s.path,
+					Message: fmt.Sprintf("service account %s would be %s here and %s for store %s (%s)", problem.Quote(s.ServiceAccount), problem.Quote(s.Annotations()[key]), problem.Quote(other.Annotations()[key]), problem.Quote(other.Name), other.Position),
+					Hint:    "give each store a serviceAccount of its own",
+				})
+				break
+			}
+		}
+	}
+}
+
+// clash is an annotation that both stores' methods read and that they do not
+// agree on, or "".
+func clash(a, b *Store) string {
+	for _, field := range a.Provider.Method.Identity {
+		read := slices.ContainsFunc(b.Provider.Method.Identity, func(f eso.IdentityField) bool { return f.Annotation == field.Annotation })
+		if field.Annotation != "" && read && a.Annotations()[field.Annotation] != b.Annotations()[field.Annotation] {
+			return field.Annotation
+		}
+	}
+	return ""
 }

@@ -38,6 +38,7 @@ const (
 	TrimUnsupported       Rule = "trim-unsupported"
 	ProviderKind          Rule = "provider-kind"
 	ProviderUnknown       Rule = "provider-unknown"
+	ReleaseTooOld         Rule = "release-too-old"
 	ProviderAuth          Rule = "provider-auth"
 	ProviderOwnIdentity   Rule = "provider-own-identity"
 	ProviderPlaintext     Rule = "provider-plaintext"
@@ -116,6 +117,7 @@ var rules = map[Rule]Info{
 	TrimUnsupported:       {Error, "a trim is possible in the rbac mode in use"},
 	ProviderKind:          {Error, "a provider states exactly one kind"},
 	ProviderUnknown:       {Error, "a store's provider is in the Platform's catalogue"},
+	ReleaseTooOld:         {Error, "the release in use has what a provider states"},
 	ProviderAuth:          {Error, "a provider states exactly one way of exchanging the token"},
 	ProviderOwnIdentity:   {Error, "no store makes External Secrets Operator use its own identity or a static credential"},
 	ProviderPlaintext:     {Warning, "tokens and secrets travel encrypted"},
