@@ -26,7 +26,7 @@ func New(p *schema.Platform) *Expander {
 func (x *Expander) Platform() []Object {
 	var objects []Object
 	for _, generate := range []func(*Expander) []Object{
-		controllerRole, leaderElection, viewRole, chartValues,
+		controllerRole, leaderElection, viewRole, chartValues, sharedStores, ownNamespaces,
 	} {
 		objects = append(objects, generate(x)...)
 	}

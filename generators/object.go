@@ -38,7 +38,7 @@ var (
 // order is the rank of each kind; a kind that is not listed comes last.
 var order = []string{
 	"Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount",
-	"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "SecretStore",
+	"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "ClusterSecretStore", "SecretStore",
 }
 
 // Meta identifies an object and carries its labels.

@@ -26,6 +26,7 @@ type SecretStoreSpec struct {
 // it asks for.
 type ServiceAccountSelector struct {
 	Name      string   `json:"name"`
+	Namespace string   `json:"namespace,omitempty"` // of a ClusterSecretStore's
 	Audiences []string `json:"audiences,omitempty"`
 }
 
@@ -33,18 +34,19 @@ type ServiceAccountSelector struct {
 func secretStores(in input) []Object {
 	var objects []Object
 	for _, s := range in.namespace.Stores {
-		meta := in.object(Kind{in.platform.ESO.Release.StoreAPIVersion(), "SecretStore"}, s.Name)
+		meta := in.object(Kind{in.platform.ESO.StoreAPIVersion, "SecretStore"}, s.Name)
 		objects = append(objects, Object{Meta: meta, File: fileNamespace(in.namespace.Name), Body: &SecretStore{
 			TypeMeta: meta.typeMeta(), ObjectMeta: meta.objectMeta(),
-			Spec: SecretStoreSpec{Provider: map[string]map[string]any{s.Provider.Method.Provider: provider(s)}},
+			Spec: SecretStoreSpec{Provider: map[string]map[string]any{s.Provider.Method.Provider: provider(s, "")}},
 		}})
 	}
 	return objects
 }
 
 // provider is the Platform's provider with what its method needs in it: the
-// service account's reference, and the tenant's identity.
-func provider(s *schema.Store) map[string]any {
+// service account's reference, and the tenant's identity. A ClusterSecretStore
+// needs the namespace as well, in all that it refers to.
+func provider(s *schema.Store, namespace string) map[string]any {
 	method := s.Provider.Method
 	spec := maps.Clone(s.Provider.Spec)
 	for path, value := range method.Defaults {
@@ -60,11 +62,22 @@ func provider(s *schema.Store) map[string]any {
 			set(spec, field.Path, value)
 		}
 	}
-	set(spec, method.Reference, ServiceAccountSelector{Name: s.ServiceAccount, Audiences: s.Provider.ReferenceAudiences()})
+	set(spec, method.Reference, ServiceAccountSelector{Name: s.ServiceAccount, Namespace: namespace, Audiences: s.Provider.ReferenceAudiences()})
 	if s.Provider.SameCluster && spec["server"] == nil {
 		spec["server"] = inCluster()
 	}
+	for _, path := range references {
+		if namespace != "" && lookup(spec, path) != nil {
+			set(spec, path+".namespace", namespace)
+		}
+	}
 	return spec
+}
+
+// references are fields of providers that name a Secret or a ConfigMap.
+var references = []string{
+	"caProvider", "server.caProvider", "tls.certSecretRef", "tls.keySecretRef",
+	"authSecretRef.secretRef.accessID", "authSecretRef.secretRef.accessType", "authSecretRef.secretRef.accessTypeParam",
 }
 
 // set puts a value at a path of keys joined by dots. The maps on the way are

@@ -33,7 +33,7 @@ func accounts(ns *schema.Namespace) []serviceAccount {
 func (a serviceAccount) audiences(namespace string) []string {
 	var all []string
 	for _, s := range a.stores {
-		all = append(all, s.Provider.TokenAudiences(namespace, s.Name)...)
+		all = append(all, s.TokenAudiences(namespace)...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

@@ -36,6 +36,9 @@ func (x *cross) namespaces(c *claim) {
 		}
 		at := c.doc.position(keyNode(e))
 		first, taken := x.owner[e.key]
+		if taken && first.trusted && c.trusted {
+			continue // the same namespace on two clusters
+		}
 		if !taken {
 			x.owner[e.key], x.ownerAt[e.key] = c, at
 			continue
@@ -52,7 +55,11 @@ func (x *cross) namespaces(c *claim) {
 func (x *cross) cluster(c *Cluster) {
 	var canMint []string
 	fenced := fencedAccounts(c)
-	for _, t := range c.Tenants {
+	for _, s := range c.Platform.SharedStores {
+		x.identity(&Tenant{Name: PlatformTenant}, s.Store)
+		x.remoteNamespace(c.Platform, &Tenant{Name: PlatformTenant}, s.Store)
+	}
+	for _, t := range c.all() {
 		x.fencedMembers(t, fenced)
 		for _, ns := range t.Namespaces {
 			for _, s := range ns.Stores {
@@ -73,14 +80,25 @@ func (x *cross) cluster(c *Cluster) {
 // namespace/name, each with a store that uses it.
 func fencedAccounts(c *Cluster) map[string]*Store {
 	fenced := map[string]*Store{}
-	for _, t := range c.Tenants {
+	for _, t := range c.all() {
 		for _, ns := range t.Namespaces {
 			for _, s := range ns.Stores {
 				fenced[ns.Name+"/"+s.ServiceAccount] = s
 			}
 		}
 	}
+	for _, s := range c.Platform.SharedStores {
+		fenced[c.Platform.ESO.Namespace+"/"+s.ServiceAccount] = s.Store
+	}
 	return fenced
+}
+
+// all are the cluster's tenants, and the Platform's own namespaces as one more.
+func (c *Cluster) all() []*Tenant {
+	if c.Platform.Own == nil {
+		return c.Tenants
+	}
+	return append(slices.Clone(c.Tenants), c.Platform.Own)
 }
 
 // fencedMembers: a fenced service account holds no rights of its own, or its

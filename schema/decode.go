@@ -41,6 +41,7 @@ type claim struct {
 	path     string // of spec, in its document
 	position problem.Position
 	clusters []string // of a TenantSet: the set's own Platform
+	trusted  bool     // the Platform's own: no policy holds it
 }
 
 // Decode reads the sources and resolves them. It returns a Spec in any case,

@@ -265,7 +265,7 @@ func platformMutations(doc object) []mutation {
 		set(unit+" eso features", operator, "features", []any{"everything"}),
 		set(unit+" eso other", operator, "namespce", "x"),
 		set(unit+" retired", spec, "retired", "old"),
-		set(unit+" later", spec, "sharedStores", object{}),
+		set(unit+" later", spec, "network", object{}),
 		set(unit+" flux", spec, "flux", object{"sourceRef": object{"kind": "Git", "name": "x"}}),
 		set(unit+" policy labels", policy, "labels", []any{"cost-centre", "x.kubernetes.io/y"}),
 		set(unit+" policy patterns", part(policy["identities"]), "nowhere", []any{}),

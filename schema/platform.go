@@ -42,6 +42,8 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 		apiAudiences: apiAudiences(spec.get("cluster")),
 		retired:      spec.get("retired").strs(),
 		doc:          doc,
+		spec:         spec,
+		path:         path,
 		catalogue:    map[string]*node{},
 	}
 	r.notYet(spec)
@@ -54,7 +56,7 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 
 // notYet reports what the schema takes and this version does not act on.
 func (r *platformReader) notYet(spec *node) {
-	for _, field := range []string{"sharedStores", "namespaces", "admission", "network"} {
+	for _, field := range []string{"admission", "network"} {
 		if n := spec.get(field); n != nil {
 			r.notYetField(n, field)
 		}
@@ -104,6 +106,7 @@ func (r *platformReader) eso(n *node, enforcement Enforcement) ESO {
 		return op
 	}
 	op.Release = release
+	op.StoreAPIVersion = release.StoreAPIVersion()
 	op.Options = r.options(n, release, enforcement)
 	return op
 }

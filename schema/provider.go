@@ -269,17 +269,25 @@ func (r *platformReader) audiences(provider *Provider, n *node, apiServers []str
 			r.report(item, problem.AudienceAPIServer, at, "audience "+problem.Quote(item.text)+" is the API server's own; whoever is given such a token can use it there", "state an audience of the provider's own")
 		}
 	}
-	if all := provider.TokenAudiences("namespace", "store"); len(all) > maxAudiences {
+	if all := provider.tokenAudiences(provider.Method.Adds, "namespace", "store"); len(all) > maxAudiences {
 		r.report(n, problem.AudienceTooMany, at, fmt.Sprintf("a token would have %d audiences: %s; at most %d can be checked", len(all), problem.QuoteAll(all), maxAudiences), "remove some, or split the provider in two")
 	}
 }
 
 // TokenAudiences is every audience that a store's token carries: those that it
 // is asked for with, and those that ESO adds.
-func (p *Provider) TokenAudiences(namespace, store string) []string {
+func (s *Store) TokenAudiences(namespace string) []string {
+	adds := s.Provider.Method.Adds
+	if s.ClusterWide {
+		adds = s.Provider.Method.AddsClusterWide
+	}
+	return s.Provider.tokenAudiences(adds, namespace, s.Name)
+}
+
+func (p *Provider) tokenAudiences(adds []string, namespace, store string) []string {
 	all := p.ReferenceAudiences()
 	fill := strings.NewReplacer("{namespace}", namespace, "{store}", store)
-	for _, audience := range p.fill(p.Method.Adds) {
+	for _, audience := range p.fill(adds) {
 		all = append(all, fill.Replace(audience))
 	}
 	return all

@@ -124,7 +124,7 @@ func TestIdentities(t *testing.T) {
 	}
 	got := map[string]store{}
 	for _, s := range spec.Clusters[0].Tenants[0].Namespaces[0].Stores {
-		got[s.Name] = store{s.ServiceAccount, s.Identity, s.RemoteNamespace(), s.Provider.ReferenceAudiences(), s.Provider.TokenAudiences("web", s.Name)}
+		got[s.Name] = store{s.ServiceAccount, s.Identity, s.RemoteNamespace(), s.Provider.ReferenceAudiences(), s.TokenAudiences("web")}
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -37,12 +37,18 @@ type Platform struct {
 	ESO         ESO
 	Providers   map[string]*Provider
 	Flux        *Flux // nil: no Flux objects
+	// Own are the platform team's own namespaces that use ESO, as a tenant called
+	// PlatformTenant; nil if there are none.
+	Own          *Tenant
+	SharedStores []*SharedStore // by name
 
 	apiAudiences []string
 	policy       tenantPolicy
 	defaults     settings
 	retired      []string
 	doc          *document
+	spec         *node
+	path         string           // of spec in its document
 	catalogue    map[string]*node // providers as written, those with problems too
 }
 
@@ -61,7 +67,9 @@ type ESO struct {
 	Namespace      string
 	ServiceAccount string
 	HelmRelease    string
-	Options        eso.Options // what is trimmed, and which features are in use
+	// StoreAPIVersion is the API version of SecretStores.
+	StoreAPIVersion string
+	Options         eso.Options // what is trimmed, and which features are in use
 }
 
 // Provider is an entry of the Platform's catalogue.
@@ -137,6 +145,7 @@ type Store struct {
 	ServiceAccount string
 	Identity       Identity
 	Shared         bool // another tenant's store may have the same external identity
+	ClusterWide    bool // a ClusterSecretStore
 
 	path     string // of the store in its document
 	identity *node

@@ -36,6 +36,7 @@ func (dec *decoder) resolve() *Spec {
 		cross.namespaces(c)
 	}
 	for _, cluster := range spec.Clusters {
+		dec.own(cluster, cross)
 		cross.cluster(cluster)
 	}
 	return spec
@@ -171,7 +172,7 @@ func (r *tenantReader) on(p *Platform) *Tenant {
 			t.Namespaces = append(t.Namespaces, r.namespace(&claimed[i]))
 		}
 	}
-	if len(t.Namespaces) == 0 && len(claimed) > 0 {
+	if len(t.Namespaces) == 0 && (len(claimed) > 0 || r.claim.trusted) {
 		return nil
 	}
 	slices.SortFunc(t.Namespaces, func(a, b *Namespace) int { return cmp.Compare(a.Name, b.Name) })
@@ -225,11 +226,15 @@ func (r *tenantReader) namespace(e *entry) *Namespace {
 	r.checkNamespaceName(e, at)
 	own := readSettings(e.value)
 	r.checkSettings(e.value, own, at)
-	s := own.over(r.platform.defaults, e.value)
+	defaults := r.platform.defaults
+	if r.claim.trusted {
+		defaults = settings{} // these are for tenants
+	}
+	s := own.over(defaults, e.value)
 	ns := &Namespace{
 		Name:        e.key,
 		Position:    r.claim.doc.position(keyNode(e)),
-		Managed:     e.value.get("manage") == nil || e.value.get("manage").isTrue(),
+		Managed:     r.managed(e),
 		Prune:       e.value.get("prune").isTrue(),
 		Labels:      s.labels,
 		Annotations: s.annotations,
@@ -249,8 +254,18 @@ func (r *tenantReader) namespace(e *entry) *Namespace {
 	return ns
 }
 
+// managed tells whether the Namespace object is ours to make; never that of a
+// namespace of the cluster's, Flux's or ESO's.
+func (r *tenantReader) managed(e *entry) bool {
+	stated := e.value.get("manage")
+	return (stated == nil || stated.isTrue()) && r.platform.reserved(e.key) == ""
+}
+
 func (r *tenantReader) checkNamespaceName(e *entry, at string) {
-	if e.bad {
+	if r.claim.trusted && e.key == r.platform.ESO.Namespace {
+		r.report(keyNode(e), problem.NamespaceReserved, at, "namespace "+problem.Quote(e.key)+" is External Secrets Operator's own", "what is for several namespaces goes into sharedStores, whose service accounts are there")
+	}
+	if e.bad || r.claim.trusted {
 		return
 	}
 	if why := r.platform.reserved(e.key); why != "" {
@@ -266,6 +281,9 @@ func (r *tenantReader) checkNamespaceName(e *entry, at string) {
 
 // checkSettings holds a namespace to what the Platform lets a tenant state.
 func (r *tenantReader) checkSettings(n *node, s settings, at string) {
+	if r.claim.trusted {
+		return
+	}
 	policy := r.platform.policy
 	r.checkKeys(n.get("labels"), policy.labels, at, "labels")
 	r.checkKeys(n.get("annotations"), policy.annotations, at, "annotations")

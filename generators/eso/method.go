@@ -1,6 +1,7 @@
 package eso
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/semver"
@@ -16,6 +17,8 @@ type Method struct {
 	// Adds are the audiences that ESO asks for by itself. {namespace}, {store} and {a.path} (a field of the provider)
 	// are placeholders.
 	Adds []string
+	// AddsClusterWide are the same for a ClusterSecretStore; see Methods.
+	AddsClusterWide []string
 	// Asks are the audiences to ask for where a Platform states none. With neither Adds nor Asks, it has to state some.
 	Asks     []string
 	Identity []IdentityField
@@ -167,7 +170,7 @@ var methods = []Method{
 	},
 	{
 		ID: "doppler-oidc", Provider: "doppler", Selector: "auth.oidcConfig", Reference: "auth.oidcConfig.serviceAccountRef",
-		Adds: []string{"secretStore:{namespace}:{store}"}, Asks: []string{"https://api.doppler.com"},
+		Adds: []string{"secretStore:{namespace}:{store}"}, AddsClusterWide: []string{"clusterSecretStore:{store}"}, Asks: []string{"https://api.doppler.com"},
 		Identity: []IdentityField{
 			{Name: "identity", Path: "auth.oidcConfig.identity", Principal: true}, {Name: "project", Path: "project", Override: true}, {Name: "config", Path: "config", Override: true},
 		},
@@ -183,8 +186,16 @@ var methods = []Method{
 	},
 }
 
-// Methods returns all methods, by provider.
-func Methods() []Method { return methods }
+// Methods returns all methods, by provider. AddsClusterWide is filled in where it is not stated: it is Adds.
+func Methods() []Method {
+	all := slices.Clone(methods)
+	for i := range all {
+		if all[i].AddsClusterWide == nil {
+			all[i].AddsClusterWide = all[i].Adds
+		}
+	}
+	return all
+}
 
 // fieldsSince are optional fields of providers that came after the oldest release on record, by provider and path, with
 // the first chart release whose API has them. A CRD without the field drops it without a word.

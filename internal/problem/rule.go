@@ -59,6 +59,7 @@ const (
 	NamespaceOutside       Rule = "namespace-outside-policy"
 	IdentityShared         Rule = "identity-shared"
 	IdentityOutside        Rule = "identity-outside-policy"
+	SharedStoreUsers       Rule = "shared-store-users"
 	RemoteNamespace        Rule = "remote-namespace"
 	MemberKind             Rule = "member-kind"
 	MemberSystem           Rule = "member-system"
@@ -137,6 +138,7 @@ var rules = map[Rule]Info{
 	NamespaceOutside:       {Error, "a tenant's namespaces match the Platform's policy"},
 	IdentityShared:         {Error, "an external identity belongs to one tenant"},
 	IdentityOutside:        {Error, "an external identity matches the Platform's policy"},
+	SharedStoreUsers:       {Error, "a shared store names who may use it, and these are there"},
 	RemoteNamespace:        {Error, "a store of this same cluster reads no other tenant's namespace"},
 	MemberKind:             {Error, "members are of the kinds that the Platform allows"},
 	MemberSystem:           {Error, "no member is one of Kubernetes' own users or groups, or External Secrets Operator"},
