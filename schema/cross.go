@@ -166,11 +166,11 @@ func (s *Store) externalIdentity(field eso.IdentityField) string {
 	if field.Annotation != "" {
 		return field.Annotation + "=" + strings.ToLower(value)
 	}
-	key := method.ID
+	scope := []string{method.ID}
 	for _, path := range scopes[method.Provider] {
-		key += fmt.Sprintf(" %v", lookup(s.Provider.Spec, path))
+		scope = append(scope, strings.TrimRight(fmt.Sprint(lookup(s.Provider.Spec, path)), "/"))
 	}
-	return strings.ToLower(strings.ReplaceAll(key, "/ ", " ")) + " " + value
+	return strings.ToLower(strings.Join(scope, " ")) + " " + value
 }
 
 // remoteNamespace: reading this same cluster stops at other tenants' namespaces

@@ -52,9 +52,6 @@ func (v *validator) definition(path string) cue.Value {
 	return def
 }
 
-// has tells whether the schema has a definition or field at path.
-func (v *validator) has(path string) bool { return v.definition(path).Exists() }
-
 // expr is the node as a CUE expression. It carries no positions: where a
 // mistake is, diagnose finds by walking the nodes.
 func expr(n *node) ast.Expr {

@@ -77,7 +77,8 @@ var methods = []Method{
 		ID: "vault-iam", Provider: "vault", Selector: "auth.iam", Reference: "auth.iam.jwt.serviceAccountRef",
 		Adds: []string{awsAudience},
 		Identity: []IdentityField{
-			{Name: "role", Path: "auth.iam.vaultRole", Principal: true}, {Name: "path", Path: "path", Override: true},
+			{Name: "role", Path: "auth.iam.vaultRole", Principal: true},
+			{Name: "path", Path: "path", Override: true},
 			{Name: "roleARN", Annotation: AnnotationRoleARN, Principal: true},
 		},
 		Refused:  append([]string{"auth.iam.secretRef"}, vaultRefused...),
@@ -87,7 +88,8 @@ var methods = []Method{
 		ID: "vault-gcp", Provider: "vault", Selector: "auth.gcp", Reference: "auth.gcp.workloadIdentity.serviceAccountRef",
 		Adds: []string{"{auth.gcp.workloadIdentity.clusterProjectID}.svc.id.goog"},
 		Identity: []IdentityField{
-			{Name: "role", Path: "auth.gcp.role", Principal: true}, {Name: "path", Path: "path", Override: true},
+			{Name: "role", Path: "auth.gcp.role", Principal: true},
+			{Name: "path", Path: "path", Override: true},
 			{Name: "serviceAccount", Annotation: AnnotationGSA, Principal: true},
 		},
 		Refused: append([]string{"auth.gcp.secretRef", "auth.gcp.serviceAccountRef"}, vaultRefused...),
