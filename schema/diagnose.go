@@ -78,6 +78,9 @@ func (d *diagnosis) walk(schema cue.Value, path string, n *node) {
 	if d.dec.dropped > 0 || n.bad && n.kind != mapNode {
 		return // there are more problems than are shown, or this one was reported
 	}
+	if schema.IncompleteKind() == cue.TopKind {
+		return // anything goes here; what it is for is checked elsewhere
+	}
 	schema = branch(schema, n)
 	if !kindFits(schema, n) {
 		d.wrongKind(schema, path, n)

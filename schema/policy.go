@@ -2,8 +2,10 @@ package schema
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -96,19 +98,31 @@ func protectedKey(key string) string {
 }
 
 // patterns reads patterns and reports those that are no regular expression.
+// What one of these would have allowed is not known, so that no claim is
+// reported for it; nothing is rendered anyway.
 func (r *platformReader) patterns(n *node, at string) []string {
-	var good []string
+	var all []string
 	for _, item := range n.list() {
+		pattern := item.text
+		if _, err := compilePattern(pattern, "t", "n"); err != nil && !item.bad {
+			r.report(item, problem.PatternInvalid, at, problem.Quote(pattern)+" is no regular expression: "+reason(err), "write it in RE2 syntax; it is anchored at both ends")
+			item.bad = true
+		}
 		if item.bad {
-			continue
+			pattern = ".*"
 		}
-		if _, err := compilePattern(item.text, "t", "n"); err != nil {
-			r.report(item, problem.PatternInvalid, at, problem.Quote(item.text)+" is no regular expression: "+err.Error(), "write it in RE2 syntax; it is anchored at both ends")
-			continue
-		}
-		good = append(good, item.text)
+		all = append(all, pattern)
 	}
-	return good
+	return all
+}
+
+// reason is what is wrong with a regular expression, without the expression,
+// which is not quite the user's.
+func reason(err error) string {
+	if wrong := (*syntax.Error)(nil); errors.As(err, &wrong) {
+		return wrong.Code.String()
+	}
+	return err.Error()
 }
 
 // compilePattern fills the placeholders in and anchors the pattern.
