@@ -33,6 +33,10 @@ build: ## bin/eso-tenant, static
 test: tools ## the fast tests
 	go test ./...
 
+.PHONY: chart-test
+chart-test: ## render ESO's real chart with our values, a module of its own
+	cd internal/chartcheck && go test ./...
+
 .PHONY: race
 race: tools ## the tests of the packages that use goroutines, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short $$(grep -rlE --include='*.go' --exclude-dir=e2e '(^|[^[:alnum:]_.])go func|\b(sync|errgroup)\.' . \

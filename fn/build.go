@@ -43,7 +43,7 @@ func (r *Rendering) Select(s Selection) (*Rendering, error) {
 	selected := &Rendering{clusters: r.clusters, tenants: s.Tenants, Foreign: r.Foreign}
 	for _, name := range s.Clusters {
 		if !slices.Contains(r.Clusters(), name) {
-			return nil, fmt.Errorf("there is no cluster %q; there are %q", name, r.Clusters())
+			return nil, fmt.Errorf("there is no cluster %s; there are %s", problem.Quote(name), problem.QuoteAll(r.Clusters()))
 		}
 	}
 	if len(s.Clusters) > 0 {
@@ -53,7 +53,7 @@ func (r *Rendering) Select(s Selection) (*Rendering, error) {
 	}
 	for _, name := range s.Tenants {
 		if !selected.hasTenant(name) {
-			return nil, fmt.Errorf("there is no tenant %q on %q", name, selected.Clusters())
+			return nil, fmt.Errorf("there is no tenant %s on %s", problem.Quote(name), problem.QuoteAll(selected.Clusters()))
 		}
 	}
 	return selected, nil

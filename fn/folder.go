@@ -27,7 +27,6 @@ const (
 	folderTenants     = "tenants"
 	folderFlux        = "flux"
 	kustomizationFile = "kustomization.yaml"
-	valuesFile        = "values.yaml" // beside the kustomization, and no object
 )
 
 // NotOursError says that output would replace what eso-tenant did not make.
@@ -122,7 +121,9 @@ type folderWriter struct {
 
 func (w *folderWriter) platform() {
 	w.objects(folderPlatform, w.expander.Platform())
-	w.file(filepath.Join(folderPlatform, valuesFile), []byte(w.expander.ChartValues()))
+	for name, content := range w.expander.ChartFiles() {
+		w.file(filepath.Join(folderPlatform, name), []byte(content))
+	}
 }
 
 func (w *folderWriter) tenant(t *schema.Tenant) {

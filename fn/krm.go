@@ -31,6 +31,8 @@ func Run(in io.Reader, out io.Writer) (problem.List, error) {
 		return nil, fmt.Errorf("reading standard input: %w", err)
 	case len(data) > maxResourceList:
 		return nil, fmt.Errorf("reading standard input: it has more than %d MiB", maxResourceList>>20)
+	case schema.Crowded(data):
+		return nil, errors.New("reading standard input: one document has more values than can be read")
 	}
 	var problems problem.List
 	var written bytes.Buffer
@@ -146,7 +148,7 @@ func transform(rl *framework.ResourceList, cluster string) problem.List {
 	case len(selected.clusters) > 1:
 		return append(problems, problem.Problem{
 			Rule: problem.ClusterMissing, Position: problem.Position{Subject: "Platform/" + selected.clusters[1].Platform.Name},
-			Message: fmt.Sprintf("there are several Platforms, %q; objects of two clusters cannot stand in one build", selected.Clusters()),
+			Message: "there are several Platforms, " + problem.QuoteAll(selected.Clusters()) + "; objects of two clusters cannot stand in one build",
 			Hint:    "name one as spec.cluster of a " + schema.KindTransformer,
 		})
 	}

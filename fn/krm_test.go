@@ -428,7 +428,7 @@ func TestRunRefusesConfiguration(t *testing.T) {
 		of("TenantTransformer", ", spec: 5"):              "TenantTransformer/x: spec: there is a whole number (5) here; it takes a map [field-type]",
 		of("TenantTransformer", ", spec: {clusters: a}"):  `TenantTransformer/x: spec.clusters: there is no field "clusters" [field-unknown]`,
 		of("TenantTransformer", ", spec: {cluster: [a]}"): "TenantTransformer/x: spec.cluster: there is a list here; it takes a text [field-type]",
-		of("TenantTransformer", ", spec: {cluster: a}"):   `TenantTransformer/x: spec.cluster: there is no cluster "a"; there are ["eu-1"] [cluster-unknown]`,
+		of("TenantTransformer", ", spec: {cluster: a}"):   `TenantTransformer/x: spec.cluster: there is no cluster "a"; there are "eu-1" [cluster-unknown]`,
 		of("TenantValidator", ", spec: {cluster: a}"):     `TenantValidator/x: spec: there is no field "spec" [field-unknown]`,
 	} {
 		got := run(t, resourceList(config, specs(t)...))
@@ -443,7 +443,7 @@ func TestRunSeveralPlatforms(t *testing.T) {
 	platform := specs(t)[0]
 	items := []string{platform, strings.Replace(platform, "name: eu-1", "name: us-1", 1)}
 	got := run(t, resourceList(transformConfig, items...))
-	if want := `Platform/us-1: there are several Platforms, ["eu-1" "us-1"]; objects of two clusters cannot stand in one build [cluster-missing]`; len(got.problems) != 1 || got.problems[0].Line() != want {
+	if want := `Platform/us-1: there are several Platforms, "eu-1", "us-1"; objects of two clusters cannot stand in one build [cluster-missing]`; len(got.problems) != 1 || got.problems[0].Line() != want {
 		t.Errorf("problems are %v", got.problems)
 	}
 	chosen := run(t, resourceList(strings.TrimSuffix(transformConfig, "}")+", spec: {cluster: us-1}}", items...))

@@ -377,7 +377,7 @@ func TestKustomizeRefuses(t *testing.T) {
 		},
 		"a transformer's own configuration": {
 			"kustomize-transformer", ".", "expand.yaml", "cluster: eu-1", "cluster: eu-2",
-			[]string{`TenantTransformer/expand: spec.cluster: there is no cluster "eu-2"; there are ["eu-1"] [cluster-unknown]`},
+			[]string{`TenantTransformer/expand: spec.cluster: there is no cluster "eu-2"; there are "eu-1" [cluster-unknown]`},
 		},
 		"a validator": {
 			"kustomize-transformer", "checked", "specs/tenants/orders.yaml", "provider: vault", "provider: vault\n          hurry: true",

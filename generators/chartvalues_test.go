@@ -8,26 +8,51 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/eso-tenant/eso-tenant/generators/eso"
+	"github.com/eso-tenant/eso-tenant/schema"
 )
 
-// The values are written as YAML by hand: it says what was meant, for every release, and the ConfigMap has the same.
-func TestChartValuesAreYAML(t *testing.T) {
+// The values are written as YAML by hand, the postRenderers as JSON: both say what was meant, for every release, and
+// the ConfigMap has the same.
+func TestChartFilesAreYAML(t *testing.T) {
 	for _, version := range eso.Versions() {
 		platform := platformOn(t, version, eso.Options{})
 		for _, options := range combinations(platform.ESO.Release) {
 			platform.ESO.Options = options
-			x := New(platform)
-			var got map[string]any
-			if err := yaml.UnmarshalStrict([]byte(x.ChartValues()), &got); err != nil {
-				t.Fatalf("%s: %v\n%s", version, err, x.ChartValues())
-			}
-			if diff := cmp.Diff(platform.ESO.Release.ChartValues(options), got); diff != "" {
-				t.Errorf("%s, features %v (-values +YAML):\n%s", version, options.Features, diff)
-			}
-			config, ok := chartValues(x)[0].Body.(*corev1.ConfigMap)
-			if !ok || config.Data[ValuesKey] != x.ChartValues() {
-				t.Errorf("%s: the ConfigMap has other values", version)
+			release := platform.ESO.Release
+			for mode, want := range map[schema.RBACMode]map[string]any{
+				schema.Replace: release.ChartValues(options), schema.HelmValues: release.HelmValues(options),
+			} {
+				platform.ESO.RBAC = mode
+				checkChartFiles(t, New(platform), want)
 			}
 		}
+	}
+}
+
+func checkChartFiles(t *testing.T, x *Expander, want map[string]any) {
+	t.Helper()
+	op := x.platform.ESO
+	files := x.ChartFiles()
+	var got map[string]any
+	if err := yaml.UnmarshalStrict([]byte(files[ValuesKey]), &got); err != nil {
+		t.Fatalf("%s: %v\n%s", op.Release.Chart, err, files[ValuesKey])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s, %s, features %v (-values +YAML):\n%s", op.Release.Chart, op.RBAC, op.Options.Features, diff)
+	}
+	var renderers []any
+	if err := yaml.UnmarshalStrict([]byte(files[PostRenderersKey]), &renderers); err != nil {
+		t.Fatalf("%s: %v\n%s", op.Release.Chart, err, files[PostRenderersKey])
+	}
+	wantRenderers := []any(nil)
+	if op.RBAC == schema.HelmValues {
+		wantRenderers = op.Release.PostRenderers(op.HelmRelease, op.Options)
+	}
+	if diff := cmp.Diff(wantRenderers, renderers); diff != "" {
+		t.Errorf("%s, %s (-postRenderers +YAML):\n%s", op.Release.Chart, op.RBAC, diff)
+	}
+	config, ok := chartValues(x)[0].Body.(*corev1.ConfigMap)
+	if !ok || !cmp.Equal(files, config.Data) {
+		t.Errorf("%s: the ConfigMap has other files", op.Release.Chart)
 	}
 }

@@ -9,11 +9,24 @@ import (
 
 // trimmed is what ESO may do, and where. Observing, it is all that upstream
 // grants for the features in use.
+// With another mode than replace, ESO's role is not ours, and nothing of it is
+// to be handed back. During an upgrade it is what both releases need.
 func trimmed(p *schema.Platform) eso.Trimmed {
-	if p.Enforcement == schema.Observe {
-		return eso.Trimmed{ClusterRole: p.ESO.Release.Untrimmed(p.ESO.Options)}
+	if p.ESO.RBAC != schema.Replace {
+		return eso.Trimmed{}
 	}
-	return p.ESO.Release.Trim(p.ESO.Options)
+	rights := trimmedFor(p, p.ESO.Release)
+	if p.ESO.UpgradeTo != nil {
+		rights = eso.Union(rights, trimmedFor(p, p.ESO.UpgradeTo))
+	}
+	return rights
+}
+
+func trimmedFor(p *schema.Platform, release *eso.Release) eso.Trimmed {
+	if p.Enforcement == schema.Observe {
+		return eso.Trimmed{ClusterRole: release.Untrimmed(p.ESO.Options)}
+	}
+	return release.Trim(p.ESO.Options)
 }
 
 // controllerRole makes ESO's ClusterRole and its binding.
@@ -41,15 +54,22 @@ func (x *Expander) object(kind Kind, namespace, what string) Meta {
 // the Role with which replicas of ESO elect their leader.
 func leaderElection(x *Expander) []Object {
 	namespace := x.platform.ESO.Namespace
+	rules := x.platform.ESO.Release.LeaderElection
+	if next := x.platform.ESO.UpgradeTo; next != nil {
+		rules = eso.UnionRules(rules, next.LeaderElection)
+	}
 	return boundRole(
 		x.object(kindRole, namespace, "leaderelection"), x.object(kindRoleBinding, namespace, "leaderelection"), "leader-election",
-		x.platform.ESO.Release.LeaderElection, esoSubject(x.platform),
+		rules, esoSubject(x.platform),
 	)
 }
 
 // viewRole makes the read-only role for people, aggregated as upstream's is.
 func viewRole(x *Expander) []Object {
 	view := x.platform.ESO.Release.View
+	if next := x.platform.ESO.UpgradeTo; next != nil {
+		view = eso.UnionRole(view, next.View)
+	}
 	meta := x.object(kindClusterRole, "", "view").withLabels(view.Labels)
 	return []Object{{Meta: meta, File: "view-role", Body: &rbacv1.ClusterRole{
 		TypeMeta: meta.typeMeta(), ObjectMeta: meta.objectMeta(), Rules: view.Rules,

@@ -24,10 +24,12 @@ func New(p *schema.Platform) *Expander {
 
 // Platform returns the Platform's own objects, in order.
 func (x *Expander) Platform() []Object {
+	parts := []func(*Expander) []Object{chartValues, sharedStores, ownNamespaces}
+	if x.platform.ESO.RBAC == schema.Replace {
+		parts = append(parts, controllerRole, leaderElection, viewRole)
+	}
 	var objects []Object
-	for _, generate := range []func(*Expander) []Object{
-		controllerRole, leaderElection, viewRole, chartValues, sharedStores, ownNamespaces,
-	} {
+	for _, generate := range parts {
 		objects = append(objects, generate(x)...)
 	}
 	return Sorted(objects)

@@ -18,7 +18,7 @@ func platformOn(t testing.TB, version string, options eso.Options) *schema.Platf
 	return &schema.Platform{
 		Name: "eu-1", Enforcement: schema.Enforce,
 		ESO: schema.ESO{
-			Release: release, StoreAPIVersion: release.StoreAPIVersion(), Namespace: "external-secrets", ServiceAccount: "external-secrets", HelmRelease: "external-secrets",
+			Release: release, RBAC: schema.Replace, StoreAPIVersion: release.StoreAPIVersion(), Namespace: "external-secrets", ServiceAccount: "external-secrets", HelmRelease: "external-secrets",
 			Options: options,
 		},
 	}

@@ -156,11 +156,12 @@ var scopes = map[string][]string{
 }
 
 // externalIdentity is what a store is to the other side by one field; "" where
-// that field names no identity.
+// that field names no identity, or one that is refused, which makes nobody its
+// owner.
 func (s *Store) externalIdentity(field eso.IdentityField) string {
 	value := s.Identity[field.Name]
 	method := s.Provider.Method
-	if !field.Principal || value == "" || method.ID == "kubernetes" {
+	if !field.Principal || value == "" || method.ID == "kubernetes" || s.refused {
 		return ""
 	}
 	if field.Annotation != "" {

@@ -139,7 +139,7 @@ func TestESOVersions(t *testing.T) {
 	for _, version := range eso.Versions() {
 		for _, written := range []string{version, "v" + version} {
 			spec, problems := decodeText(strings.Replace(minimalPlatform("  providers: {}\n"), "2.9.0", written, 1))
-			if len(problems) > 0 || spec.Clusters[0].Platform.ESO.Release.Chart != version {
+			if problems.Errors() > 0 || spec.Clusters[0].Platform.ESO.Release.Chart != version {
 				t.Errorf("%s: %v", written, problems)
 			}
 		}

@@ -141,6 +141,10 @@ func placeOf(file string, data []byte, i int) problem.Position {
 	return at(file, line, 1+utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i]))
 }
 
+// Crowded tells whether a document of the text has more values than are read.
+// It is for those that hand items over already parsed, and asked before that.
+func Crowded(data []byte) bool { return crowded(data) >= 0 }
+
 // crowded is where a document has more than maxMarks of the characters that
 // separate values, or -1. The parser needs some 200 bytes for each value, and
 // holds a whole document before its values can be counted.

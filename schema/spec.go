@@ -61,9 +61,21 @@ const (
 	Enforce Enforcement = "enforce" // ESO's role is trimmed
 )
 
+// RBACMode says who makes ESO's own ClusterRole. The zero value is not valid.
+type RBACMode string
+
+// The modes.
+const (
+	Replace    RBACMode = "replace"    // we do, and the chart makes none
+	HelmValues RBACMode = "helmValues" // the chart does, trimmed by its values
+	None       RBACMode = "none"       // somebody else does
+)
+
 // ESO is the operator's installation.
 type ESO struct {
 	Release        *eso.Release
+	UpgradeTo      *eso.Release // nil: no upgrade under way
+	RBAC           RBACMode
 	Namespace      string
 	ServiceAccount string
 	HelmRelease    string
@@ -148,6 +160,7 @@ type Store struct {
 	ClusterWide    bool // a ClusterSecretStore
 
 	path     string // of the store in its document
+	refused  bool   // its identity is outside the policy
 	identity *node
 }
 

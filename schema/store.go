@@ -108,6 +108,7 @@ func (r *tenantReader) checkIdentity(ns *Namespace, s *Store, n *node, at string
 		if stated := n.get(field.Name); stated != nil {
 			place = stated
 		}
+		s.refused = true
 		r.report(place, problem.IdentityOutside, at+"."+field.Name, problem.Quote(value)+" is outside what tenant "+problem.Quote(r.claim.name)+" may claim: "+allowed, "tenantPolicy.identities of Platform "+r.platform.Name+" decides")
 	}
 }

@@ -146,7 +146,7 @@ func TestHostileInput(t *testing.T) {
 			if first, _, _ := strings.Cut(got.stderr, "\n"); !strings.HasPrefix(first, "in.yaml:") || !strings.Contains(first, tt.want) {
 				t.Errorf("got:  %.300s\nwant: %s", first, tt.want)
 			}
-			if got.memory > maxMemory {
+			if got.memory > shadow*maxMemory {
 				t.Errorf("%d MiB of memory", got.memory>>20)
 			}
 			if _, err := os.Lstat(filepath.Join(dir, "out")); !errors.Is(err, fs.ErrNotExist) {

@@ -46,7 +46,7 @@ func TestInterrupt(t *testing.T) {
 				}
 			}
 			got := run.wait(t)
-			if want := "eso-tenant: interrupted; what was there before is still there\n"; got.code != exitFailed || got.stderr != want || got.stdout != "" {
+			if want := "eso-tenant: interrupted; each cluster's folder is whole, the old one or the new one\n"; got.code != exitFailed || got.stderr != want || got.stdout != "" {
 				t.Errorf("exit code %d, standard error %q, standard output %q", got.code, got.stderr, got.stdout)
 			}
 			if after := mustList(t, out); after != before {

@@ -124,7 +124,7 @@ func (s streams) renderFolder(ctx context.Context, r *fn.Rendering, folder strin
 	progress.stop()
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
-			err = errors.New("interrupted; what was there before is still there")
+			err = errors.New("interrupted; each cluster's folder is whole, the old one or the new one")
 		}
 		return failed(err)
 	}

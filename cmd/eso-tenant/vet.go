@@ -20,7 +20,7 @@ the current folder) and reports every problem at its file, line and column.`,
 			if err := s.report(problems); err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintln(s.out, "nothing wrong: "+counted(rendering)); err != nil {
+			if _, err := fmt.Fprintln(s.out, "valid: "+counted(rendering)); err != nil {
 				return failed(fmt.Errorf("writing output: %w", err))
 			}
 			return nil

@@ -52,6 +52,11 @@ func Features() []Feature {
 	}
 }
 
+const (
+	storeV1      = "external-secrets.io/v1"
+	storeV1Beta1 = "external-secrets.io/v1beta1"
+)
+
 // Release is one release of ESO's Helm chart. Each Lookup returns one of its own, so a caller may change it.
 type Release struct {
 	Chart          string              `json:"chart"` // "2.9.0"
@@ -117,18 +122,35 @@ func (r *Release) HasValue(path string) bool {
 	return slices.Contains(r.Values, path)
 }
 
-// StoreAPIVersion returns the apiVersion in which this release serves and stores SecretStores.
+// StoreAPIVersion returns the newest apiVersion in which this release serves SecretStores, which it also stores.
 func (r *Release) StoreAPIVersion() string {
-	// 0.16.0 serves v1 and v1beta1, 0.17.0 and later v1 alone.
-	if r.before("0.16.0") {
-		return "external-secrets.io/v1beta1"
-	}
-	return "external-secrets.io/v1"
+	return r.storeAPIVersions()[0]
 }
 
-// on reports whether the release runs the feature's code under these options. A reconciler that the chart
+// StoreAPIVersionFor returns the newest apiVersion in which both releases serve SecretStores; false if there is none.
+func StoreAPIVersionFor(a, b *Release) (string, bool) {
+	for _, version := range a.storeAPIVersions() {
+		if slices.Contains(b.storeAPIVersions(), version) {
+			return version, true
+		}
+	}
+	return "", false
+}
+
+// storeAPIVersions returns what the release serves, the newest first.
+func (r *Release) storeAPIVersions() []string {
+	switch {
+	case r.before("0.16.0"):
+		return []string{storeV1Beta1}
+	case r.before("0.17.0"):
+		return []string{storeV1, storeV1Beta1}
+	}
+	return []string{storeV1}
+}
+
+// Runs reports whether the release runs the feature's code under these options. A reconciler that the chart
 // cannot switch off (PushSecrets before 0.9.2) always runs.
-func (r *Release) on(f Feature, o Options) bool {
+func (r *Release) Runs(f Feature, o Options) bool {
 	if slices.Contains(o.Features, f) {
 		return r.Supports(f)
 	}
@@ -136,5 +158,5 @@ func (r *Release) on(f Feature, o Options) bool {
 		return false
 	}
 	_, canSwitch := r.Switches[f]
-	return !canSwitch || r.on(FeatureClusterPushSecrets, o)
+	return !canSwitch || r.Runs(FeatureClusterPushSecrets, o)
 }

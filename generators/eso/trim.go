@@ -44,7 +44,7 @@ func (r *Release) Trim(o Options) Trimmed {
 		options: o,
 		never:   r.never,
 		uses:    r.uses,
-		on:      func(f Feature) bool { return r.on(f, o) },
+		on:      func(f Feature) bool { return r.Runs(f, o) },
 	}
 	granted := r.Untrimmed(o)
 	fates, removed := t.decideAll(granted)
@@ -61,7 +61,7 @@ func (r *Release) Trim(o Options) Trimmed {
 // Untrimmed returns the release's role as its chart makes it for these features: generic targets add to it.
 func (r *Release) Untrimmed(o Options) []rbacv1.PolicyRule {
 	granted := slices.Clone(r.Controller)
-	if r.on(FeatureGenericTargets, o) {
+	if r.Runs(FeatureGenericTargets, o) {
 		granted = append(granted, r.Toggles[r.Switches[FeatureGenericTargets].Value].Adds...)
 	}
 	return granted

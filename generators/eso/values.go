@@ -13,7 +13,7 @@ func (r *Release) ChartValues(o Options) map[string]any {
 	values := r.commonValues()
 	r.set(values, "rbac.create", false)
 	for feature, s := range r.Switches {
-		r.set(values, s.Value, r.on(feature, o))
+		r.set(values, s.Value, r.Runs(feature, o))
 	}
 	return values
 }
@@ -28,7 +28,7 @@ func (r *Release) HelmValues(o Options) map[string]any {
 		r.set(values, "rbac.serviceAccountTokenCreate", false)
 	}
 	for feature, s := range r.Switches {
-		r.set(values, s.Value, r.on(feature, o) || !r.safeOff(s))
+		r.set(values, s.Value, r.Runs(feature, o) || !r.safeOff(s))
 	}
 	return values
 }
@@ -54,9 +54,12 @@ func (r *Release) commonValues() map[string]any {
 
 // set puts a value at a dotted path, if this release's chart knows it.
 func (r *Release) set(values map[string]any, path string, value bool) {
-	if !r.HasValue(path) {
-		return
+	if r.HasValue(path) {
+		put(values, path, value)
 	}
+}
+
+func put(values map[string]any, path string, value bool) {
 	keys := strings.Split(path, ".")
 	last := len(keys) - 1
 	for _, key := range keys[:last] {

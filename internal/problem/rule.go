@@ -33,6 +33,8 @@ const (
 
 	// The platform.
 	PlatformMissing       Rule = "platform-missing"
+	ESOAdvisory           Rule = "eso-advisory"
+	UpgradeTooFar         Rule = "upgrade-too-far"
 	ESOVersionUnknown     Rule = "eso-version-unknown"
 	FeatureUnsupported    Rule = "feature-unsupported"
 	TrimUnsupported       Rule = "trim-unsupported"
@@ -113,6 +115,8 @@ var rules = map[Rule]Info{
 	NotYet:        {Error, "a field that is accepted is also acted on by this version"},
 
 	PlatformMissing:       {Error, "there is a Platform for the tenants to live on"},
+	ESOAdvisory:           {Warning, "the release in use has no known weakness"},
+	UpgradeTooFar:         {Error, "stores are served by both releases of an upgrade"},
 	ESOVersionUnknown:     {Error, "the External Secrets Operator's release is one whose roles are known"},
 	FeatureUnsupported:    {Error, "a feature exists in the release in use"},
 	TrimUnsupported:       {Error, "a trim is possible in the rbac mode in use"},
