@@ -127,15 +127,25 @@ func (r *platformReader) advisories(version *node, op ESO) {
 		if a.Feature != "" && !op.Release.Runs(a.Feature, op.Options) {
 			continue
 		}
-		stopped := "nothing of the fence stops it"
-		if a.StoppedBy != eso.StoppedByNothing {
-			stopped = "it is stopped by " + a.StoppedBy
-		}
 		r.dec.report(problem.Problem{
 			Rule: problem.ESOAdvisory, Position: r.doc.position(version), Path: join2(r.path, "externalSecrets.version"),
 			Message: "External Secrets Operator " + op.Release.App + " has " + a.ID + " (" + a.CVE + "): " + a.Title,
-			Because: []string{stopped}, Hint: "it is mended in " + a.Fixed,
+			Because: []string{stopped(a, op)}, Hint: "it is mended in " + a.Fixed,
 		})
+	}
+}
+
+// stopped says what of the fence stops a weakness, as far as it is in force here.
+func stopped(a eso.Advisory, op ESO) string {
+	switch {
+	case a.StoppedBy == eso.StoppedByNothing:
+		return "nothing of the fence stops it"
+	case a.Trim != "" && !slices.Contains(op.Options.Trims, a.Trim):
+		return "the " + string(a.Trim) + " trim would stop it in part, and is not in force here"
+	case a.Trim == "" && (op.RBAC == None || len(op.Options.Trims) == 0):
+		return "the values that would stop it are not made here: " + a.StoppedBy
+	default:
+		return "it is stopped by " + a.StoppedBy
 	}
 }
 

@@ -22,6 +22,7 @@ type Advisory struct {
 	Fixed string `json:"fixed"` // the first chart release that has it no more
 	// Feature is what the weak code runs for: without it the release is not affected. "" for code that always runs.
 	Feature Feature `json:"feature"`
+	Trim    Trim    `json:"trim"` // the one that StoppedBy speaks of, if it is one
 	// StoppedBy is what of the fence stops it already, or StoppedByNothing. Chart values and trims count only as
 	// far as they are in force: none of them is with rbac: none.
 	StoppedBy string   `json:"stoppedBy"`

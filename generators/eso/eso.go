@@ -4,7 +4,8 @@
 // One file of releases/ is one chart release: the rules that the chart renders with its default values, and
 // the header says from which commit and file. nevertrim.json lists what no trim may take, uses.json which
 // feature needs what; both with the reason and the place in ESO's source. Trim filters upstream's rules atom
-// by atom (group, resource, verb), so that a trimmed role can only be a part of upstream's.
+// by atom (group, resource, verb), so that a trimmed role can only be a part of upstream's. advisories.json
+// lists the published weaknesses of ESO itself.
 //
 // Nothing here does I/O; a file is parsed when its release is asked for.
 package eso

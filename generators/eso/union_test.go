@@ -191,6 +191,30 @@ func TestUnionValues(t *testing.T) {
 	}
 }
 
+// HelmRules holds with the values of an upgrade as well: these set nothing that bears on rules otherwise than each
+// release's own.
+func TestUnionValuesChangeNoRules(t *testing.T) {
+	for _, o := range []Options{{Trims: Trims()}, {Trims: Trims(), Features: Features()}} {
+		toggles, values := map[string]map[string]Toggle{}, map[string]map[string]any{}
+		for _, v := range Versions() {
+			r := mustLookup(t, v)
+			toggles[v], values[v] = r.Toggles, r.HelmValues(o)
+		}
+		for _, a := range Versions() {
+			want := flatten(values[a])
+			for b := range values {
+				both, _ := UnionValues(values[a], values[b])
+				got := flatten(both)
+				for path := range toggles[a] {
+					if got[path] != want[path] {
+						t.Errorf("%s with %s, features %v: %s is %v", a, b, o.Features, path, got[path])
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestStoreAPIVersionFor(t *testing.T) {
 	const v1, v1beta1 = "external-secrets.io/v1", "external-secrets.io/v1beta1"
 	for _, tc := range []struct{ a, b, want string }{
