@@ -88,7 +88,8 @@ func postRenderers(chart string, renderers []any) string {
 	if err != nil {
 		panic(err) // maps, lists and texts only
 	}
-	return "# spec.postRenderers of the HelmRelease: chart " + chart + " has no value that withholds the right to mint.\n" + string(text) + "\n"
+	return "# spec.postRenderers of the HelmRelease: chart " + chart + " has no value that withholds the right to mint.\n" +
+		"# They are for this version of the chart: change them in the same commit as it.\n" + string(text) + "\n"
 }
 
 // versions names the chart in use, and during an upgrade the next one too.

@@ -49,8 +49,9 @@ const compatibilityText = `# Compatibility
 
 Written by a test from the data in ` + "`generators/eso`" + `; do not edit. Chart and app versions of External Secrets
 Operator (ESO) are the same number, and either may be stated, with or without v. All from %s to %s are known. None of them
-was run yet: each release's roles are checked as data against what its controllers' code needs, and the charts that ESO's
-Go module has are rendered for real by ` + "`make chart-test`" + `.
+was run yet. Each release's roles are checked as data against what its controllers' code needs; every chart was rendered
+with our values by Helm's engine when its data was made, and ` + "`make chart-test`" + ` does so each time for those in ESO's Go
+modules.
 
 ## Modes and trims
 
