@@ -224,6 +224,10 @@ func (r *platformReader) custom(provider *Provider, n *node, at string) *node {
 		r.report(keyNode(&inner.entries[0]), problem.ProviderKind, at+".provider", problem.Quote(kind)+" is known", "write it as "+kind+": beside audiences, so that it is checked")
 		return nil
 	}
+	if eso.HasNoReference(kind) {
+		r.report(keyNode(&inner.entries[0]), problem.ProviderOwnIdentity, at+".provider", problem.Quote(kind)+" logs in with a stored credential, or as External Secrets Operator itself", "no token of a tenant's service account can be used with it, so there is nothing to fence: write such a store by hand")
+		return nil
+	}
 	path, found := strings.CutPrefix(reference.text, kind+".")
 	parent, _ := cutLast(path)
 	if !found || content.kind != mapNode || parent != "" && (content.at(parent) == nil || content.at(parent).kind != mapNode) {

@@ -199,6 +199,20 @@ func Methods() []Method {
 	return all
 }
 
+// others are the keys of spec.provider that log in with a credential from a Secret or with ESO's own token, and have no
+// reference to a service account. Source: apis/externalsecrets/v1 at v2.9.0, where none of these has a
+// ServiceAccountSelector; infisical and ibm read a token file of ESO's pod.
+var others = []string{
+	"barbican", "beyondtrust", "beyondtrustworkloadcredentials", "bitwardensecretsmanager", "chef", "cloudrusm", "delinea",
+	"dvls", "fake", "fortanix", "github", "gitlab", "ibm", "infisical", "keepersecurity", "nebiusmysterybox", "ngrok",
+	"onboardbase", "onepassword", "onepasswordSDK", "openBao", "ovh", "passbolt", "passworddepot", "previder", "scaleway",
+	"secretserver", "senhasegura", "volcengine", "webhook", "yandexcertificatemanager", "yandexlockbox",
+}
+
+// HasNoReference reports whether a provider, by its key under spec.provider, is known to have no reference to a service
+// account, so that no token of a tenant's could be used with it.
+func HasNoReference(provider string) bool { return slices.Contains(others, provider) }
+
 // fieldsSince are optional fields of providers that came after the oldest release on record, by provider and path, with
 // the first chart release whose API has them. A CRD without the field drops it without a word.
 // Source: the provider's type in apis/externalsecrets at each release's tag.
