@@ -410,6 +410,39 @@ func TestTenantSetIsItsParts(t *testing.T) {
 	})
 }
 
+// What the laws above do not draw at random is fenced as well: shared stores, the Platform's own namespaces, every way
+// of exchanging a token, and an upgrade. A store that is opened to all is seen.
+func TestGoldensAreFenced(t *testing.T) {
+	for name, owned := range map[string]map[string]string{
+		"shared-stores": {"web-prod": "web", "web-test": "web", "payments": "payments", "flux-system": "platform", "monitoring": "platform"},
+		"providers":     {"team-a": "team-a"},
+		"upgrade":       {"web": "web"},
+	} {
+		stream := read(t, filepath.Join("../golden", name, "stream-eu-1.yaml"))
+		f, err := newFence(stream, owned)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if problems := f.check(true, nil); len(problems) > 0 {
+			t.Errorf("%s: %q", name, problems)
+		}
+	}
+	shared := read(t, "../golden/shared-stores/stream-eu-1.yaml")
+	for what, hole := range map[string][2]string{
+		"no condition":     {"  conditions:\n  - namespaces:\n    - web-prod\n", "  conditions: []\n"},
+		"another's tenant": {"    - web-prod\n", "    - elsewhere\n"},
+		"another account":  {"            name: certificates\n            namespace: external-secrets\n", "            name: certificates\n            namespace: kube-system\n"},
+	} {
+		f, err := newFence(strings.ReplaceAll(shared, hole[0], hole[1]), map[string]string{"web-prod": "web", "web-test": "web", "payments": "payments", "flux-system": "platform", "monitoring": "platform"})
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if len(f.check(true, nil)) == 0 {
+			t.Errorf("%s is not seen", what)
+		}
+	}
+}
+
 // A planted hole is seen: the laws above are about something.
 func TestFenceSeesHoles(t *testing.T) {
 	const spec = `

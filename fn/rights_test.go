@@ -54,6 +54,8 @@ func kindsKnown(apiVersion, kind string) any {
 		return &rbacv1.RoleBinding{}
 	case "external-secrets.io/v1 SecretStore", "external-secrets.io/v1beta1 SecretStore":
 		return &generators.SecretStore{}
+	case "external-secrets.io/v1 ClusterSecretStore", "external-secrets.io/v1beta1 ClusterSecretStore":
+		return &generators.ClusterSecretStore{}
 	}
 	return nil
 }
@@ -176,11 +178,9 @@ func newFence(stream string, owned map[string]string) (*fence, error) {
 				}
 				f.operator = subjectText(s)
 			}
-		case *generators.SecretStore:
-			for _, account := range accountsNamed(body.Spec) {
-				key := m.Namespace + "/" + account
-				f.accounts[key] = append(f.accounts[key], m.Name)
-			}
+		}
+		for _, key := range accountsOf(m) {
+			f.accounts[key] = append(f.accounts[key], m.Name)
 		}
 	}
 	return f, nil
@@ -190,8 +190,18 @@ func (f *fence) say(format string, args ...any) {
 	f.problems = append(f.problems, fmt.Sprintf(format, args...))
 }
 
-// accountsNamed finds the references to service accounts in a store, wherever its provider has them.
-func accountsNamed(spec generators.SecretStoreSpec) []string {
+// accountsOf finds the references to service accounts in a store, wherever its provider has them, as namespace/name. A
+// store of the whole cluster has to say the namespace, any other may not.
+func accountsOf(m manifest) []string {
+	var spec any
+	switch body := m.body.(type) {
+	case *generators.SecretStore:
+		spec = body.Spec
+	case *generators.ClusterSecretStore:
+		spec = body.Spec
+	default:
+		return nil
+	}
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return nil
@@ -208,7 +218,8 @@ func accountsNamed(spec generators.SecretStoreSpec) []string {
 			inner, isMap := fields[key].(map[string]any)
 			if ok && isMap && (key == "serviceAccountRef" || key == "serviceAccount") {
 				name, _ := inner["name"].(string)
-				found = append(found, name)
+				namespace, _ := inner["namespace"].(string)
+				found = append(found, m.Namespace+namespace+"/"+name)
 			}
 			walk(fields[key])
 		}
@@ -321,17 +332,35 @@ func (f *fence) checkStores() {
 		}
 	}
 	for _, m := range f.all {
-		store, ok := m.body.(*generators.SecretStore)
-		if !ok {
+		if shared, ok := m.body.(*generators.ClusterSecretStore); ok {
+			f.checkConditions(m, shared.Spec.Conditions)
+		} else if _, ok := m.body.(*generators.SecretStore); !ok {
 			continue
 		}
-		named := accountsNamed(store.Spec)
+		named := accountsOf(m)
 		if len(named) != 1 {
 			f.say("%s names %d service accounts", m, len(named))
 			continue
 		}
-		if open, there := mounted[m.Namespace+"/"+named[0]]; !there || open {
+		if open, there := mounted[named[0]]; !there || open {
 			f.say("%s uses service account %s, which is not there or is given to pods", m, named[0])
+		}
+	}
+}
+
+// checkConditions: ESO lets everybody use a store of the whole cluster that names nobody.
+func (f *fence) checkConditions(m manifest, conditions []generators.ClusterSecretStoreCondition) {
+	if len(conditions) == 0 {
+		f.say("%s may be used from every namespace", m)
+	}
+	for _, c := range conditions {
+		if len(c.Namespaces) == 0 {
+			f.say("%s may be used from every namespace", m)
+		}
+		for _, namespace := range c.Namespaces {
+			if f.owner[namespace] == "" {
+				f.say("%s may be used from %s, which is nobody's", m, namespace)
+			}
 		}
 	}
 }
