@@ -418,7 +418,7 @@ func TestGoldensAreFenced(t *testing.T) {
 		"providers":     {"team-a": "team-a"},
 		"upgrade":       {"web": "web"},
 	} {
-		stream := read(t, filepath.Join("../golden", name, "stream-eu-1.yaml"))
+		stream := read(t, filepath.Join("..", "golden", name, "stream-eu-1.yaml"))
 		f, err := newFence(stream, owned)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

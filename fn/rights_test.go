@@ -170,8 +170,7 @@ func newFence(stream string, owned map[string]string) (*fence, error) {
 	}
 	f.grants, f.problems = power(f.all)
 	for _, m := range f.all {
-		switch body := m.body.(type) {
-		case *rbacv1.ClusterRoleBinding:
+		if body, ok := m.body.(*rbacv1.ClusterRoleBinding); ok {
 			for _, s := range body.Subjects {
 				if f.operator != "" && f.operator != subjectText(s) {
 					f.say("%s: a second subject has rights in the whole cluster", m)
