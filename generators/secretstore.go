@@ -50,7 +50,7 @@ func provider(s *schema.Store, namespace string) map[string]any {
 	method := s.Provider.Method
 	spec := maps.Clone(s.Provider.Spec)
 	for path, value := range method.Defaults {
-		if lookup(spec, path) == nil {
+		if schema.Lookup(spec, path) == nil {
 			set(spec, path, value)
 		}
 	}
@@ -67,7 +67,7 @@ func provider(s *schema.Store, namespace string) map[string]any {
 		spec["server"] = inCluster()
 	}
 	for _, path := range references {
-		if namespace != "" && lookup(spec, path) != nil {
+		if namespace != "" && schema.Lookup(spec, path) != nil {
 			set(spec, path+".namespace", namespace)
 		}
 	}
@@ -95,16 +95,6 @@ func set(spec map[string]any, path string, value any) {
 	}
 	spec[key] = inner
 	set(inner, rest, value)
-}
-
-// lookup follows a path of keys joined by dots.
-func lookup(spec map[string]any, path string) any {
-	key, rest, deeper := strings.Cut(path, ".")
-	if !deeper {
-		return spec[key]
-	}
-	inner, _ := spec[key].(map[string]any)
-	return lookup(inner, rest)
 }
 
 // inCluster is how ESO reaches the API server of its own cluster, with the CA

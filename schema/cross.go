@@ -169,7 +169,7 @@ func (s *Store) externalIdentity(field eso.IdentityField) string {
 	}
 	scope := []string{method.ID}
 	for _, path := range scopes[method.Provider] {
-		scope = append(scope, strings.TrimRight(fmt.Sprint(lookup(s.Provider.Spec, path)), "/"))
+		scope = append(scope, strings.TrimRight(fmt.Sprint(Lookup(s.Provider.Spec, path)), "/"))
 	}
 	return strings.ToLower(strings.Join(scope, " ")) + " " + value
 }

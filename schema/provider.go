@@ -315,7 +315,7 @@ func (p *Provider) fill(audiences []string) []string {
 	filled := make([]string, len(audiences))
 	for i, audience := range audiences {
 		filled[i] = providerField.ReplaceAllStringFunc(audience, func(placeholder string) string {
-			value, _ := lookup(p.Spec, strings.Trim(placeholder, "{}")).(string)
+			value, _ := Lookup(p.Spec, strings.Trim(placeholder, "{}")).(string)
 			return value
 		})
 	}
@@ -324,8 +324,9 @@ func (p *Provider) fill(audiences []string) []string {
 
 var providerField = regexp.MustCompile(`\{[A-Za-z]+(\.[A-Za-z]+)+\}`)
 
-// lookup follows a path of keys joined by dots.
-func lookup(spec map[string]any, path string) any {
+// Lookup follows a path of keys joined by dots in a Provider's Spec; nil where
+// there is nothing.
+func Lookup(spec map[string]any, path string) any {
 	var value any = spec
 	for key := range strings.SplitSeq(path, ".") {
 		inner, _ := value.(map[string]any)

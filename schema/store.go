@@ -60,16 +60,14 @@ func (r *tenantReader) identity(ns *Namespace, s *Store, store *node, at string)
 	n := s.identity
 	at += ".identity"
 	definition := fmt.Sprintf("#Identities.%q", s.Provider.Method.ID)
-	switch {
-	case n == nil:
+	if n == nil {
 		// Which fields are required is the schema's to say.
 		n = &node{kind: mapNode, line: store.line, col: store.col}
-		r.dec.validate(r.claim.doc, definition, join2(r.claim.path, at), n)
-	case n.kind != mapNode:
-		return false
-	default:
-		r.dec.validate(r.claim.doc, definition, join2(r.claim.path, at), n)
 	}
+	if n.kind != mapNode {
+		return false
+	}
+	r.dec.validate(r.claim.doc, definition, join2(r.claim.path, at), n)
 	s.Identity = Identity{}
 	for _, field := range s.Provider.Method.Identity {
 		if stated := n.get(field.Name); stated != nil {

@@ -135,16 +135,9 @@ func (s streams) renderFolder(ctx context.Context, r *fn.Rendering, folder strin
 // counted says what a rendering has, such as "2 clusters, 12 tenants, 20 namespaces".
 func counted(r *fn.Rendering) string {
 	clusters, tenants, namespaces := r.Count()
-	text := plural(clusters, "cluster") + ", " + plural(tenants, "tenant") + ", " + plural(namespaces, "namespace")
+	text := problem.Plural(clusters, "cluster") + ", " + problem.Plural(tenants, "tenant") + ", " + problem.Plural(namespaces, "namespace")
 	if r.Foreign > 0 {
-		text += "; " + plural(r.Foreign, "document") + " of other kinds left alone"
+		text += "; " + problem.Plural(r.Foreign, "document") + " of other kinds left alone"
 	}
 	return text
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -49,16 +49,11 @@ type Problem struct {
 	Hint     string // what to do; may be empty
 }
 
-// severity is the problem's own, or else its rule's.
-func (p Problem) severity() Severity {
-	return cmp.Or(p.Severity, p.Rule.Severity())
-}
-
 // IsError tells whether the problem keeps the output from being made.
-func (p Problem) IsError() bool { return p.severity() != Warning }
+func (p Problem) IsError() bool { return p.SeverityOf() != Warning }
 
 // SeverityOf is the problem's own severity, or else its rule's.
-func (p Problem) SeverityOf() Severity { return p.severity() }
+func (p Problem) SeverityOf() Severity { return cmp.Or(p.Severity, p.Rule.Severity()) }
 
 // List is the problems of one run.
 type List []Problem
@@ -91,7 +86,7 @@ func compare(a, b Problem) int {
 		cmp.Compare(a.Path, b.Path),
 		cmp.Compare(a.Rule, b.Rule),
 		cmp.Compare(a.Message, b.Message),
-		cmp.Compare(a.severity(), b.severity()),
+		cmp.Compare(a.SeverityOf(), b.SeverityOf()),
 		slices.Compare(a.Because, b.Because),
 		cmp.Compare(a.Hint, b.Hint),
 	)

@@ -65,7 +65,7 @@ func (p Problem) Line() string {
 	if p.Path != "" {
 		b.WriteString(": " + Clean(p.Path))
 	}
-	if p.severity() == Warning {
+	if p.SeverityOf() == Warning {
 		b.WriteString(": warning")
 	}
 	b.WriteString(": " + Clean(p.Message) + " [" + string(p.Rule) + "]")
@@ -116,15 +116,16 @@ func (l List) Summary() string {
 	warnings := len(l) - errors
 	switch {
 	case warnings == 0:
-		return plural(errors, "problem")
+		return Plural(errors, "problem")
 	case errors == 0:
-		return plural(warnings, "warning")
+		return Plural(warnings, "warning")
 	default:
-		return plural(errors, "problem") + ", " + plural(warnings, "warning")
+		return Plural(errors, "problem") + ", " + Plural(warnings, "warning")
 	}
 }
 
-func plural(n int, noun string) string {
+// Plural counts, such as "1 tenant" and "2 tenants".
+func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
