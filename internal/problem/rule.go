@@ -17,6 +17,11 @@ const (
 	YAMLAmbiguous      Rule = "yaml-ambiguous"
 	YAMLUnsupported    Rule = "yaml-unsupported"
 	YAMLTooDeep        Rule = "yaml-too-deep"
+	CUESyntax          Rule = "cue-syntax"
+	CUEImport          Rule = "cue-import"
+	CUEValue           Rule = "cue-value"
+	CUEOutside         Rule = "cue-outside"
+	CUETooLong         Rule = "cue-too-long"
 	KindUnknown        Rule = "kind-unknown"
 	VersionUnsupported Rule = "version-unsupported"
 	TooManyProblems    Rule = "too-many-problems"
@@ -54,6 +59,7 @@ const (
 	ServiceAccountTooLong Rule = "service-account-too-long"
 
 	// What a tenant claims.
+	PlatformRule           Rule = "platform-rule"
 	ClusterUnknown         Rule = "cluster-unknown"
 	ClusterMissing         Rule = "cluster-missing"
 	NamespaceShared        Rule = "namespace-shared"
@@ -101,6 +107,11 @@ var rules = map[Rule]Info{
 	YAMLAmbiguous:      {Error, "a value means the same to every YAML parser"},
 	YAMLUnsupported:    {Error, "merge keys, custom tags and other rarities of YAML are not used"},
 	YAMLTooDeep:        {Error, "values are not nested too deep and aliases not expanded too far"},
+	CUESyntax:          {Error, "a source is well-formed CUE"},
+	CUEImport:          {Error, "an import is CUE's own, this schema, or a folder below the Platform's, and goes in no circle"},
+	CUEValue:           {Error, "values written in CUE do not conflict, and become documents"},
+	CUEOutside:         {Error, "sources in CUE stand in a Platform's own folder"},
+	CUETooLong:         {Error, "an evaluation of CUE ends within the bounds of time and memory"},
 	KindUnknown:        {Error, "a document is a Platform, a Tenant or a TenantSet"},
 	VersionUnsupported: {Error, "a document's apiVersion is one that this version knows"},
 	TooManyProblems:    {Error, "problems are reported up to a bound"},
@@ -135,6 +146,7 @@ var rules = map[Rule]Info{
 	IdentityInvalid:       {Error, "an identity fits its provider's kind"},
 	ServiceAccountTooLong: {Error, "the name of a service account fits in 63 characters"},
 
+	PlatformRule:           {Error, "what the platform team's own rules ask for in CUE holds"},
 	ClusterUnknown:         {Error, "a cluster named is one of the Platforms"},
 	ClusterMissing:         {Error, "a tenant says which of several Platforms it lives on"},
 	NamespaceShared:        {Error, "a namespace belongs to one tenant"},
