@@ -31,6 +31,7 @@ type decoder struct {
 	platforms []*Platform
 	tenants   []*claim
 	names     map[string]problem.Position // kind/name → where it was first seen
+	cue       cueBounds
 }
 
 // claim is a tenant as its file states it, before any Platform looked at it.
@@ -42,6 +43,7 @@ type claim struct {
 	position problem.Position
 	clusters []string // of a TenantSet: the set's own Platform
 	trusted  bool     // the Platform's own: no policy holds it
+	on       []string // the Platforms it was found to live on
 }
 
 // Decode reads the sources and resolves them. It returns a Spec in any case,
@@ -49,13 +51,31 @@ type claim struct {
 // error, the Spec must not be rendered. Documents of other kinds are left
 // alone and counted in foreign.
 func Decode(sources []Source) (spec *Spec, problems problem.List, foreign int) {
-	dec := &decoder{names: map[string]problem.Position{}}
+	dec := &decoder{names: map[string]problem.Position{}, cue: maxCUE}
+	return dec.decode(sources)
+}
+
+func (dec *decoder) decode(sources []Source) (spec *Spec, problems problem.List, foreign int) {
 	for _, src := range sources {
+		if isCUE(src) {
+			continue
+		}
 		for _, doc := range dec.documents(src) {
 			dec.document(doc)
 		}
 	}
+	cueSources := dec.readCUE(sources)
+	folders := cueSources.platforms(dec.platformFolders())
+	for _, folder := range folders {
+		for _, doc := range cueSources.documents(folder) {
+			dec.document(doc)
+		}
+	}
 	spec = dec.resolve()
+	for _, folder := range folders {
+		cueSources.rules(folder)
+	}
+	cueSources.unused()
 	if dec.dropped > 0 {
 		dec.problems = append(dec.problems, problem.Problem{
 			Rule: problem.TooManyProblems, Position: dec.problems[len(dec.problems)-1].Position,
@@ -63,6 +83,17 @@ func Decode(sources []Source) (spec *Spec, problems problem.List, foreign int) {
 		})
 	}
 	return spec, dec.problems.Sorted(), dec.foreign
+}
+
+// platformFolders are the folders of the files that Platforms were read from.
+func (dec *decoder) platformFolders() map[string]bool {
+	dirs := map[string]bool{}
+	for _, p := range dec.platforms {
+		if p.doc.file != "" && p.doc.file != "-" {
+			dirs[path.Dir(slashed(p.doc.file))] = true
+		}
+	}
+	return dirs
 }
 
 func (dec *decoder) report(p problem.Problem) {
@@ -147,7 +178,7 @@ func (dec *decoder) tenantSet(doc *document) {
 	}
 	for _, e := range tenants.keys() {
 		at := join("spec.tenants", e.key)
-		name := &node{kind: stringNode, text: e.key, line: e.line, col: e.col}
+		name := keyNode(&e)
 		if e.value.kind == mapNode {
 			dec.validate(doc, "#TenantSpec", at, e.value)
 		}
@@ -189,6 +220,7 @@ func (dec *decoder) platform(doc *document, name, spec *node, path string) {
 	if dec.duplicate(doc, kindPlatform, name) {
 		return
 	}
+	dec.checkPlatformFile(doc, name)
 	dec.platforms = append(dec.platforms, dec.readPlatform(doc, name, spec, path))
 }
 
@@ -225,16 +257,8 @@ func (dec *decoder) duplicate(doc *document, kind string, name *node) bool {
 // checkFile holds a tenant to its own file. Below a folder called tenants the
 // path names the tenant, because that is what CODEOWNERS guards.
 func (dec *decoder) checkFile(doc *document, name *node) {
-	parts := strings.Split(path.Clean(strings.ReplaceAll(doc.file, "\\", "/")), "/")
-	i := slices.Index(parts, "tenants")
-	if i < 0 || i+1 >= len(parts) || name.bad {
-		return
-	}
-	owner := strings.TrimSuffix(parts[i+1], path.Ext(parts[i+1]))
-	if i+2 < len(parts) {
-		owner = parts[i+1]
-	}
-	if owner == name.str() {
+	owner := doc.owner()
+	if owner == "" || owner == name.str() || name.bad {
 		return
 	}
 	dec.report(problem.Problem{
@@ -242,4 +266,29 @@ func (dec *decoder) checkFile(doc *document, name *node) {
 		Message: "tenant " + problem.Quote(name.str()) + " stands in a file of " + problem.Quote(owner),
 		Hint:    "move it to tenants/" + name.str() + ".yaml, where its owners review it",
 	})
+}
+
+// checkPlatformFile keeps Platforms out of the tenants' own files: whoever
+// writes one says what tenants may claim.
+func (dec *decoder) checkPlatformFile(doc *document, name *node) {
+	if owner := doc.owner(); owner != "" {
+		dec.report(problem.Problem{
+			Rule: problem.TenantFile, Position: doc.position(name), Path: "metadata.name",
+			Message: "Platform " + problem.Quote(name.str()) + " stands in a file of tenant " + problem.Quote(owner),
+			Hint:    "move it out of the folder called tenants, to where the platform team reviews it",
+		})
+	}
+}
+
+// owner is the tenant that the path of a document names, or "".
+func (d *document) owner() string {
+	parts := strings.Split(d.tree, "/")
+	i := slices.Index(parts, "tenants")
+	if i < 0 || i+1 >= len(parts) {
+		return ""
+	}
+	if i+2 < len(parts) {
+		return parts[i+1]
+	}
+	return strings.TrimSuffix(parts[i+1], path.Ext(parts[i+1]))
 }

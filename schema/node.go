@@ -21,6 +21,7 @@ type node struct {
 	entries   []entry
 	items     []*node
 	line, col int32
+	file      uint16 // of CUE: its file among the document's others, from 1
 	bad       bool
 	secret    bool // not to be repeated in messages
 }
@@ -29,7 +30,8 @@ type entry struct {
 	key       string
 	line, col int32
 	value     *node
-	bad       bool // the key itself has a problem
+	file      uint16 // as a node's
+	bad       bool   // the key itself has a problem
 }
 
 type nodeKind uint8
@@ -240,9 +242,12 @@ func (b *builder) mapping(n *node, y *yaml.Node, depth int) {
 func (b *builder) field(key string, y *yaml.Node, depth int) *node {
 	outer := b.secret
 	defer func() { b.secret = outer }()
-	b.secret = outer || key == "headers" || key == "caBundle"
+	b.secret = outer || secretField(key)
 	return b.value(y, depth)
 }
+
+// secretField tells whether what stands under a key is not to be repeated.
+func secretField(key string) bool { return key == "headers" || key == "caBundle" }
 
 // key reads a key of a map, which has to be a text to every parser.
 func (b *builder) key(y *yaml.Node) (string, bool) {

@@ -20,6 +20,7 @@ var elsewhere = map[problem.Rule]string{
 	problem.SourceTooLarge:   "takes megabytes: TestBounds",
 	problem.SourceEmpty:      "reported by fn, which reads folders",
 	problem.TooManyProblems:  "takes a thousand problems: TestBounds",
+	problem.CUETooLong:       "takes time: TestCUETooLong",
 	problem.SchemaOther:      "the net below diagnosis; nothing is known to fall into it: TestSchemaOther",
 }
 
@@ -31,7 +32,7 @@ type want struct {
 }
 
 var (
-	wantComment = regexp.MustCompile(`# want (.*)$`)
+	wantComment = regexp.MustCompile(`(?:#|//) want (.*)$`)
 	wantItem    = regexp.MustCompile(`^([a-z-]+) ("(?:[^"\\]|\\.)*") ?`)
 )
 

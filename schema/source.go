@@ -31,23 +31,47 @@ const (
 // Source is one input: a file's content, or an item of a ResourceList.
 type Source struct {
 	File    string     // as the user named it; "-" for standard input
-	Data    []byte     // YAML documents, or JSON
+	Tree    string     // where it is from the folder that the user named, that one's own name first; else ""
+	Data    []byte     // YAML documents, JSON, or CUE where the name ends in .cue
 	Subject string     // Kind/name, where there is a Node instead of Data
 	Node    *yaml.Node // an item already parsed
+	Beside  bool       // of CUE: nobody named it; it is in or below the folder of a file that somebody did
+	Module  Module     // of a cue.mod/module.cue above what the user named
 }
 
-// document is one YAML document as our own tree.
+// Module says where in a CUE module a folder is.
+type Module struct {
+	Folder string // as the user named it
+	Path   string // from where the module begins
+}
+
+// tree is the part of the path that says whose a file is. What is above the
+// folder that the user named says nothing.
+func (s Source) tree() string {
+	if s.Tree != "" {
+		return slashed(s.Tree)
+	}
+	return slashed(s.File)
+}
+
+// document is one document as our own tree.
 type document struct {
 	file, subject string
+	tree          string   // of its source
+	others        []string // the files that nodes with a file of their own are in; a CUE package has several
 	root          *node
 }
 
 // position is the place of a node for the reader.
 func (d *document) position(n *node) problem.Position {
-	if d.file == "" {
+	switch {
+	case d.file == "":
 		return problem.Position{Subject: d.subject}
+	case n.file > 0:
+		return problem.Position{File: d.others[n.file-1], Line: int(n.line), Column: int(n.col)}
+	default:
+		return problem.Position{File: d.file, Line: int(n.line), Column: int(n.col)}
 	}
-	return problem.Position{File: d.file, Line: int(n.line), Column: int(n.col)}
 }
 
 // documents reads all documents of a source. What cannot be read is reported.
@@ -90,7 +114,7 @@ func (dec *decoder) documents(src Source) []*document {
 			return docs
 		}
 		if root != nil {
-			docs = append(docs, &document{file: src.File, root: root})
+			docs = append(docs, &document{file: src.File, tree: src.tree(), root: root})
 		}
 	}
 }

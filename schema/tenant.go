@@ -25,7 +25,8 @@ func (dec *decoder) resolve() *Spec {
 	for _, c := range dec.tenants {
 		dec.checkTenantName(c)
 		r := &tenantReader{dec: dec, claim: c}
-		for _, name := range r.clusterNames(byName) {
+		c.on = r.clusterNames(byName)
+		for _, name := range c.on {
 			cluster := byName[name]
 			if tenant := r.on(cluster.Platform); tenant != nil {
 				cluster.Tenants = append(cluster.Tenants, tenant)
@@ -94,7 +95,9 @@ func join2(a, b string) string {
 	return a + "." + b
 }
 
-func keyNode(e *entry) *node { return &node{line: e.line, col: e.col, kind: stringNode, text: e.key} }
+func keyNode(e *entry) *node {
+	return &node{line: e.line, col: e.col, file: e.file, kind: stringNode, text: e.key}
+}
 
 // clusterNames lists the Platforms that the tenant, or any of its namespaces,
 // lives on.
