@@ -1,5 +1,8 @@
 package schema
 
+// Nearest returns the word that s is most likely a misspelling of, or "".
+func Nearest(s string, words []string) string { return nearest(s, words) }
+
 // nearest returns the word that s is most likely a misspelling of, or "".
 func nearest(s string, words []string) string {
 	best, distance := "", 1+max(1, (len(s)+1)/3)
