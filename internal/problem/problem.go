@@ -69,6 +69,14 @@ func (l List) Errors() int {
 	return n
 }
 
+// AtLeast leaves out what matters less than the severity.
+func (l List) AtLeast(s Severity) List {
+	if s != Error {
+		return l
+	}
+	return slices.DeleteFunc(slices.Clone(l), func(p Problem) bool { return !p.IsError() })
+}
+
 // Sorted returns the problems in their one order (place, then path, rule and
 // message), each of them once.
 func (l List) Sorted() List {

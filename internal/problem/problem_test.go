@@ -221,7 +221,7 @@ func texts(l List) []string {
 	for _, p := range l {
 		p.Severity = p.SeverityOf()
 		var b strings.Builder
-		writeProblem(&b, p, Style{})
+		writeProblem(&b, p, Style{}, &snippets{})
 		all = append(all, b.String()+p.Position.Subject)
 	}
 	return all

@@ -72,9 +72,43 @@ func (p Problem) Line() string {
 	return b.String()
 }
 
-// Style wraps parts of the text for a terminal. The zero value adds nothing.
+// Says is what the problem says of its place, without the place and the rule:
+//
+//	path: message
+func (p Problem) Says() string {
+	if p.Path == "" {
+		return Clean(p.Message)
+	}
+	return Clean(p.Path) + ": " + Clean(p.Message)
+}
+
+// Details are the lines below the first: why, and what to do.
+func (p Problem) Details() []string {
+	var lines []string
+	for _, because := range p.Because {
+		lines = append(lines, "because: "+Clean(because))
+	}
+	if p.Hint != "" {
+		lines = append(lines, "hint: "+Clean(p.Hint))
+	}
+	return lines
+}
+
+// Style is how the text is made for a terminal. The zero value adds nothing.
 type Style struct {
-	Error, Warning, Dim, Reset string
+	Error, Warning, Dim, Reset string // wrapped around parts of the text
+	// Source is the content of a file, as it was read, and nil for one that was
+	// not. Where there is a Source, the line that a problem is about is shown
+	// beneath it, unless there might be a secret in it.
+	Source func(file string) []byte
+}
+
+// mark begins what is about the problem itself.
+func (s Style) mark(p Problem) string {
+	if p.IsError() {
+		return s.Error
+	}
+	return s.Warning
 }
 
 // Color is the style for a terminal that shows colours.
@@ -86,8 +120,9 @@ func Color() Style {
 func (l List) WriteText(w io.Writer, style Style) error {
 	sorted := l.Sorted()
 	var b strings.Builder
+	shown := &snippets{source: style.Source}
 	for _, p := range sorted {
-		writeProblem(&b, p, style)
+		writeProblem(&b, p, style, shown)
 	}
 	if len(sorted) > 0 {
 		b.WriteString(sorted.Summary() + "\n")
@@ -96,17 +131,11 @@ func (l List) WriteText(w io.Writer, style Style) error {
 	return err
 }
 
-func writeProblem(b *strings.Builder, p Problem, style Style) {
-	mark := style.Error
-	if !p.IsError() {
-		mark = style.Warning
-	}
-	b.WriteString(mark + p.Line() + style.Reset + "\n")
-	for _, because := range p.Because {
-		b.WriteString(style.Dim + "  because: " + Clean(because) + style.Reset + "\n")
-	}
-	if p.Hint != "" {
-		b.WriteString(style.Dim + "  hint: " + Clean(p.Hint) + style.Reset + "\n")
+func writeProblem(b *strings.Builder, p Problem, style Style, shown *snippets) {
+	b.WriteString(style.mark(p) + p.Line() + style.Reset + "\n")
+	shown.write(b, p, style)
+	for _, detail := range p.Details() {
+		b.WriteString(style.Dim + "  " + detail + style.Reset + "\n")
 	}
 }
 
