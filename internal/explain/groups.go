@@ -1,0 +1,39 @@
+package explain
+
+import "github.com/eso-tenant/eso-tenant/internal/problem"
+
+// group is the rules that are about one thing.
+type group struct {
+	title string
+	rules []problem.Rule
+}
+
+// groups are all rules, in the order of package problem.
+var groups = []group{
+	{"Sources: what cannot be read at all", []problem.Rule{
+		problem.SourceUnreadable, problem.SourceTooLarge, problem.SourceEmpty, problem.SourceEscapes,
+		problem.YAMLSyntax, problem.YAMLEncoding, problem.YAMLDuplicateKey, problem.YAMLAmbiguous, problem.YAMLUnsupported, problem.YAMLTooDeep,
+		problem.CUESyntax, problem.CUEImport, problem.CUEValue, problem.CUEOutside, problem.CUETooLong,
+		problem.KindUnknown, problem.VersionUnsupported, problem.TooManyProblems,
+	}},
+	{"The schema: what CUE refuses", []problem.Rule{
+		problem.FieldUnknown, problem.FieldMissing, problem.FieldType, problem.FieldValue,
+		problem.NameInvalid, problem.NameDuplicate, problem.SchemaOther, problem.NotYet,
+	}},
+	{"The Platform", []problem.Rule{
+		problem.PlatformMissing, problem.ESOAdvisory, problem.UpgradeTooFar, problem.ESOVersionUnknown,
+		problem.FeatureUnsupported, problem.TrimUnsupported,
+		problem.ProviderKind, problem.ProviderUnknown, problem.ReleaseTooOld, problem.ProviderAuth, problem.ProviderOwnIdentity, problem.ProviderPlaintext,
+		problem.AudienceMissing, problem.AudienceAPIServer, problem.AudienceTooMany, problem.SameClusterSecrets,
+		problem.PatternInvalid, problem.PolicyLabelProtected, problem.IdentityInvalid, problem.ServiceAccountTooLong,
+	}},
+	{"What a tenant claims", []problem.Rule{
+		problem.PlatformRule, problem.ClusterUnknown, problem.ClusterMissing,
+		problem.NamespaceShared, problem.NamespaceReserved, problem.NamespaceOutside,
+		problem.IdentityShared, problem.IdentityOutside, problem.SharedStoreUsers, problem.RemoteNamespace,
+		problem.MemberKind, problem.MemberSystem, problem.MemberCanMint, problem.MemberFenced,
+		problem.PodSecurityWeaker, problem.LabelProtected, problem.LabelOutside, problem.SettingOutside,
+		problem.TenantRetired, problem.TenantReserved, problem.TenantFile,
+		problem.ServiceAccountClash, problem.ServiceAccountReserved,
+	}},
+}
