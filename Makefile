@@ -7,6 +7,12 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME ?= 10s
 BENCH    ?=
 
+# The image, for which architectures, and when it was made: the commit's time, so that the same commit makes the same image.
+IMAGE             ?= localhost/eso-tenant:dev
+ARCHS             ?= $(shell go env GOARCH)
+REVISION          ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
 # One setting for all builds, or each would compile the dependencies anew. No version control stamp: the version is passed
 # in, and a checkout that belongs to another user would not build.
 export CGO_ENABLED := 0
@@ -28,6 +34,21 @@ help: ## what can be made
 .PHONY: build
 build: ## bin/eso-tenant, static
 	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/eso-tenant ./cmd/eso-tenant
+
+.PHONY: image
+image: ## the KRM function as a container image IMAGE, for ARCHS, by CONTAINER (podman or docker)
+	rm -rf bin/image
+	for arch in $(ARCHS); do \
+	  GOOS=linux GOARCH=$$arch go build -trimpath -ldflags "$(LDFLAGS)" -o bin/image/$$arch/eso-tenant ./cmd/eso-tenant; \
+	done
+	cp internal/image/passwd internal/image/group bin/image
+	chmod -R u=rwX,go=rX bin/image
+	IMAGE="$(IMAGE)" ARCHS="$(ARCHS)" VERSION="$(VERSION)" REVISION="$(REVISION)" SOURCE_DATE_EPOCH="$(SOURCE_DATE_EPOCH)" \
+	  CONTAINER="$(CONTAINER)" internal/image/build
+
+.PHONY: image-test
+image-test: tools ## the image, built by podman and run as kustomize runs it (installs podman where that can be done)
+	internal/image/test
 
 .PHONY: test
 test: tools ## the fast tests

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
 // Documents show what a terminal shows, in blocks marked console:
@@ -254,7 +256,8 @@ func TestExamplesHaveREADMEs(t *testing.T) {
 	}
 }
 
-// Every example is free of problems, of warnings as well: it is copied.
+// Every example is free of problems, of warnings as well: it is copied. Only
+// brownfield has an old release of ESO, since that is what it is about.
 func TestExamplesAreFine(t *testing.T) {
 	entries, err := os.ReadDir(filepath.Join("..", "examples"))
 	if err != nil {
@@ -264,7 +267,9 @@ func TestExamplesAreFine(t *testing.T) {
 		sources, unread := ReadSources([]string{filepath.Join("..", "examples", entry.Name())}, nil)
 		_, problems := Build(sources)
 		for _, p := range slices.Concat(unread, problems) {
-			t.Error(p.Line())
+			if entry.Name() != "brownfield" || p.Rule != problem.ESOAdvisory {
+				t.Error(p.Line())
+			}
 		}
 	}
 }

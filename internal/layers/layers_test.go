@@ -38,6 +38,7 @@ var (
 // rules are drawn in DESIGN.md. Keys are relative to the module's path.
 var rules = map[string]rule{
 	"internal/bench":   {row: 0},
+	"internal/image":   {row: 0},
 	"internal/layers":  {row: 0},
 	"internal/problem": {row: 0},
 
