@@ -15,37 +15,38 @@ import (
 
 	"github.com/eso-tenant/eso-tenant/fn"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
+	"github.com/eso-tenant/eso-tenant/schema"
 )
 
 func newRender(s streams) *cobra.Command {
 	var output string
 	var selection fn.Selection
+	var report *reporter
 	cmd := &cobra.Command{
 		Use:   "render [PATH…]",
 		Short: "Expand specifications into manifests",
 		Long: `Render reads specifications (files, folders, or - for standard input; by
 default the current folder) and writes the manifests of one cluster to standard
-output, or those of all clusters to a folder:
+output, or those of all clusters to a folder, which is replaced whole:
 
   <cluster>/platform/           the operator's own roles, and its chart's values
   <cluster>/tenants/<tenant>/   one file per namespace
   <cluster>/flux/               Flux Kustomizations, if the Platform has flux
 
-Nothing is written if there is a problem. A folder is replaced whole, and only
-if eso-tenant made it.`,
+With a problem, nothing is written. Only what eso-tenant made is replaced.`,
 		Example: `  eso-tenant render examples/quickstart | kubectl apply --server-side -f -
-  eso-tenant render platforms tenants -o rendered
-  eso-tenant render platforms tenants --cluster eu-1 --tenant payments`,
+  eso-tenant render platforms tenants --cluster eu-1 -o rendered`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := checkStated(cmd, "output", "cluster", "tenant"); err != nil {
 				return err
 			}
-			return s.render(cmd.Context(), paths, output, selection)
+			return s.render(cmd.Context(), paths, output, selection, report)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this `folder` instead of standard output")
 	cmd.Flags().StringSliceVar(&selection.Clusters, "cluster", nil, "render these clusters (Platforms) only")
-	cmd.Flags().StringSliceVar(&selection.Tenants, "tenant", nil, "render these tenants only, and nothing of the Platform's own")
+	cmd.Flags().StringSliceVar(&selection.Tenants, "tenant", nil, "render these tenants only, nothing of the Platform's")
+	report = s.reporter(cmd, s.err)
 	return cmd
 }
 
@@ -61,11 +62,11 @@ func checkStated(cmd *cobra.Command, flags ...string) error {
 	return nil
 }
 
-func (s streams) render(ctx context.Context, paths []string, output string, selection fn.Selection) error {
+func (s streams) render(ctx context.Context, paths []string, output string, selection fn.Selection, report *reporter) error {
 	progress := s.progress("reading specifications")
-	rendering, problems := build(paths, s)
+	rendering, sources, problems := build(paths, s)
 	progress.stop()
-	if err := s.report(problems); err != nil {
+	if err := report.report(problems, sources); err != nil {
 		return err
 	}
 	selected, err := rendering.Select(selection)
@@ -75,11 +76,18 @@ func (s streams) render(ctx context.Context, paths []string, output string, sele
 	if output == "" {
 		return s.renderStream(ctx, selected)
 	}
-	return s.renderFolder(ctx, selected, output)
+	if err := s.renderFolder(ctx, selected, output); err != nil {
+		return err
+	}
+	if report.forPeople() {
+		fmt.Fprintf(s.err, "%s: %s\n", problem.Clean(output), counted(selected))
+	}
+	return nil
 }
 
 // build reads and decodes what the paths name, by default the current folder.
-func build(paths []string, s streams) (*fn.Rendering, problem.List) {
+// The sources are for showing their lines.
+func build(paths []string, s streams) (*fn.Rendering, []schema.Source, problem.List) {
 	if len(paths) == 0 {
 		paths = []string{"."}
 	}
@@ -93,7 +101,7 @@ func build(paths []string, s streams) (*fn.Rendering, problem.List) {
 			Hint:    "a Platform and its Tenants have apiVersion eso-tenant.dev/v1alpha1",
 		})
 	}
-	return rendering, all
+	return rendering, sources, all
 }
 
 func (s streams) renderStream(ctx context.Context, r *fn.Rendering) error {
@@ -128,7 +136,6 @@ func (s streams) renderFolder(ctx context.Context, r *fn.Rendering, folder strin
 		}
 		return failed(err)
 	}
-	fmt.Fprintf(s.err, "%s: %s\n", problem.Clean(folder), counted(r))
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/eso-tenant/eso-tenant/fn"
+	"github.com/eso-tenant/eso-tenant/internal/format"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
@@ -90,7 +91,7 @@ Without a command, it is a KRM function: a ResourceList on standard input.`,
 		Example: `  eso-tenant vet examples/quickstart
   eso-tenant render examples/quickstart
   eso-tenant render examples/fleet -o rendered`,
-		Args:          cobra.NoArgs,
+		Args:          noUnknownCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -103,8 +104,10 @@ Without a command, it is a KRM function: a ResourceList on standard input.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newVet(s), newRender(s), newVersion(s))
+	root.AddCommand(newInit(s), newVet(s), newRender(s), newVersion(s))
+	root.AddCommand(newExplain(s), newSchema(s), newCompletion(s), newMan(s))
+	completeFlags(root)
+	arrange(root)
 	return root
 }
 
@@ -115,27 +118,8 @@ func (s streams) function() error {
 	if err != nil {
 		return failed(err)
 	}
-	return s.report(problems)
-}
-
-// report writes problems to standard error. The error says that some of them
-// keep the output from being made.
-func (s streams) report(problems problem.List) error {
-	if err := problems.WriteText(s.err, s.style()); err != nil {
-		return failed(fmt.Errorf("writing to standard error: %w", err))
-	}
-	if problems.Errors() > 0 {
-		return &exit{code: exitProblems}
-	}
-	return nil
-}
-
-// style is in colour on a terminal only, and not where NO_COLOR is set.
-func (s streams) style() problem.Style {
-	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !isTerminal(s.err) {
-		return problem.Style{}
-	}
-	return problem.Color()
+	people := reporter{streams: s, format: format.Text}
+	return people.report(problems, nil)
 }
 
 func isTerminal(stream any) bool {

@@ -16,9 +16,12 @@ var version = ""
 
 func newVersion(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version, and what it knows",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version, and what it knows",
+		Example: `  eso-tenant version`,
+		Args:    cobra.NoArgs,
+
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			known := eso.Versions()
 			_, err := fmt.Fprintf(s.out, "eso-tenant %s\n%s %s/%s\nspecification %s\nExternal Secrets Operator %s to %s\n",
