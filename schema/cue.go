@@ -202,8 +202,8 @@ func (c *cueSources) place(p token.Pos) problem.Position {
 	return at(p.Filename(), p.Line(), column)
 }
 
-func (c *cueSources) report(rule problem.Rule, pos problem.Position, message, hint string, because ...string) {
-	c.dec.report(problem.Problem{Rule: rule, Position: pos, Message: message, Hint: hint, Because: because})
+func (c *cueSources) report(rule problem.Rule, pos problem.Position, message, hint string) {
+	c.dec.report(problem.Problem{Rule: rule, Position: pos, Message: message, Hint: hint})
 }
 
 // tooLong reports an evaluation that was left alone.

@@ -8,10 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/ast/astutil"
 	"cuelang.org/go/cue/build"
-	"cuelang.org/go/cue/cuecontext"
 	cueerrors "cuelang.org/go/cue/errors"
 	"cuelang.org/go/cue/literal"
 	"cuelang.org/go/cue/parser"
@@ -146,16 +145,6 @@ func (c *cueSources) load(folder *cueFolder, schema func() *ast.File, filter fun
 	return instance, instance != nil && !l.problems
 }
 
-// evaluate builds a folder's package in a context of its own.
-func (c *cueSources) evaluate(folder *cueFolder, schema func() *ast.File, filter func(*ast.File)) (*cue.Context, cue.Value, bool) {
-	instance, ok := c.load(folder, schema, filter)
-	if !ok {
-		return nil, cue.Value{}, false
-	}
-	ctx := cuecontext.New()
-	return ctx, ctx.BuildInstance(instance), true
-}
-
 // resolve is called for each import. nil leaves it to CUE's own packages.
 func (l *loader) resolve(pos token.Pos, importPath string) *build.Instance {
 	importPath, _, _ = strings.Cut(importPath, ":")
@@ -225,13 +214,10 @@ func (l *loader) folderInstance(folder *cueFolder, importPath string, pos token.
 	defer func() { l.pending = l.pending[:len(l.pending)-1] }()
 	instance := l.context.NewInstance(folder.dir, l.resolve)
 	instance.ImportPath = importPath
-	for _, f := range folder.files {
-		syntax, err := parser.ParseFile(f.name, f.data, parser.ParseComments)
-		if err == nil && folder == l.folder {
-			l.filter(syntax)
-		}
-		if err = errors.Join(err, instance.AddSyntax(syntax)); err != nil {
+	for _, syntax := range l.syntax(folder) {
+		if err := instance.AddSyntax(syntax); err != nil {
 			l.problems = true
+			l.sources.reportErrors(problem.CUEImport, err, folder.files[0].pos, "")
 			return nil
 		}
 	}
@@ -246,6 +232,25 @@ func (l *loader) folderInstance(folder *cueFolder, importPath string, pos token.
 	}
 	l.built[importPath] = instance
 	return instance
+}
+
+// syntax parses a folder's files anew, and filters the Platform's own.
+func (l *loader) syntax(folder *cueFolder) []*ast.File {
+	var files []*ast.File
+	for _, f := range folder.files {
+		syntax, err := parser.ParseFile(f.name, f.data, parser.ParseComments)
+		if err != nil {
+			panic(err) // it was parsed before
+		}
+		if folder == l.folder {
+			l.filter(syntax)
+		}
+		files = append(files, syntax)
+	}
+	if folder == l.folder {
+		_ = astutil.SanitizeFiles(files) // drops imports that nothing uses any more; what else is wrong the evaluator says
+	}
+	return files
 }
 
 func (l *loader) report(pos token.Pos, message, hint string) {

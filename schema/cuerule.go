@@ -9,7 +9,7 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/ast/astutil"
+	"cuelang.org/go/cue/build"
 	"cuelang.org/go/cue/cuecontext"
 	cueerrors "cuelang.org/go/cue/errors"
 	"cuelang.org/go/cue/literal"
@@ -152,7 +152,6 @@ func onlyRule(name string) func(*ast.File) {
 
 func keepDecls(file *ast.File, keep func(ast.Decl) bool) {
 	file.Decls = slices.DeleteFunc(file.Decls, func(decl ast.Decl) bool { return !keep(decl) })
-	_ = astutil.Sanitize(file) // drops imports that nothing uses any more; what else is wrong the evaluator says
 }
 
 // subjects lists the Platforms of a folder and the tenants on them, but for
@@ -214,7 +213,7 @@ func (c *cueSources) rule(folder *cueFolder, rule cueRule, subjects []subject) {
 			return
 		}
 		evaluation := &ruleEvaluation{rule: rule, working: &working}
-		if err := within(c.dec.cue, func() { evaluation.run(cuecontext.New().BuildInstance(instance), some) }); err != nil {
+		if err := within(c.dec.cue, func() { evaluation.run(cuecontext.New(), instance, some) }); err != nil {
 			what := "rule " + problem.Quote(rule.name)
 			if s := working.Load(); s != nil {
 				what += ", on " + s.kind + " " + problem.Quote(s.name)
@@ -250,7 +249,8 @@ type ruleEvaluation struct {
 	refusals []refusal
 }
 
-func (e *ruleEvaluation) run(root cue.Value, subjects []subject) {
+func (e *ruleEvaluation) run(ctx *cue.Context, instance *build.Instance, subjects []subject) {
+	root := ctx.BuildInstance(instance)
 	if e.broken = root.Err(); e.broken != nil {
 		return
 	}
@@ -272,7 +272,7 @@ func (e *ruleEvaluation) run(root cue.Value, subjects []subject) {
 			continue
 		}
 		e.working.Store(s)
-		e.refusals = append(e.refusals, e.refusalsOf(part, s)...)
+		e.refusals = append(e.refusals, refusalsOf(ctx, part, s)...)
 	}
 }
 
@@ -289,12 +289,12 @@ const maxRounds = 8
 // refusalsOf unifies a subject with a rule. CUE says that a field is missing
 // only where nothing else is wrong, so what is refused is taken out and the
 // rest looked at again.
-func (e *ruleEvaluation) refusalsOf(part cue.Value, s *subject) []refusal {
+func refusalsOf(ctx *cue.Context, part cue.Value, s *subject) []refusal {
 	var found []refusal
 	seen := map[string]bool{}
 	root := s.root
 	for range maxRounds {
-		unified := part.Unify(part.Context().BuildExpr(expr(root)))
+		unified := part.Unify(ctx.BuildExpr(expr(root)))
 		more := false
 		for _, refused := range cueerrors.Errors(unified.Validate(cue.Concrete(true), cue.Final())) {
 			labels := ruleLabels(refused)
