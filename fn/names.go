@@ -62,7 +62,7 @@ func (s *nameScan) path(name string) {
 	}
 }
 
-// folder goes through the files that sourceReader.folder reads.
+// folder goes through the files that ReadSources reads.
 func (s *nameScan) folder(name string) {
 	root, err := os.OpenRoot(name)
 	if err != nil {
