@@ -1,19 +1,17 @@
 package scaffold
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/eso-tenant/eso-tenant/generators/eso"
+	"github.com/eso-tenant/eso-tenant/internal/kubectl"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
@@ -43,8 +41,8 @@ type Operator struct {
 // every login works. An empty kubeContext is the current one. What could not be
 // learnt is said in notes.
 func Ask(ctx context.Context, kubeContext string) (l Live, notes []string) {
-	k := kubectl{ctx: ctx, context: kubeContext}
-	for _, question := range []struct {
+	k := question{Client: kubectl.Client{Context: kubeContext, Patience: kubectlTime}, ctx: ctx}
+	for _, next := range []struct {
 		about string
 		ask   func(*Live) error
 	}{
@@ -53,85 +51,29 @@ func Ask(ctx context.Context, kubeContext string) (l Live, notes []string) {
 		{"the issuer of tokens", k.issuer},
 		{"External Secrets Operator", k.operator},
 	} {
-		err := question.ask(&l)
+		err := next.ask(&l)
 		switch {
-		case errors.Is(err, exec.ErrNotFound):
+		case errors.Is(err, kubectl.ErrMissing):
 			return l, []string{"the cluster was not asked: there is no kubectl on the PATH"}
 		case ctx.Err() != nil:
 			return l, notes
 		case err != nil:
-			notes = append(notes, question.about+" is not known: "+problem.Clean(err.Error()))
+			notes = append(notes, next.about+" is not known: "+problem.Clean(err.Error()))
 		}
 	}
 	return l, notes
 }
 
-// kubectl asks one cluster.
-type kubectl struct {
-	ctx     context.Context //nolint:containedctx // lives for one call of Ask
-	context string
+// question is a cluster being asked.
+type question struct {
+	kubectl.Client
+	ctx context.Context //nolint:containedctx // lives for one call of Ask
 }
 
-func (k kubectl) run(args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(k.ctx, kubectlTime)
-	defer cancel()
-	if k.context != "" {
-		args = append(args, "--context="+k.context)
-	}
-	cmd := exec.CommandContext(ctx, "kubectl", args...)
-	cmd.WaitDelay = time.Second
-	out, complaint := &bounded{limit: maxAnswer}, &bounded{limit: 4 << 10}
-	cmd.Stdout, cmd.Stderr = out, complaint
-	err := cmd.Run()
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return nil, err
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("kubectl was not done after %s", kubectlTime)
-	case err != nil:
-		return nil, fmt.Errorf("kubectl says: %s", lastLine(complaint.String(), err))
-	case out.full:
-		return nil, fmt.Errorf("kubectl printed more than %d MiB", maxAnswer>>20)
-	default:
-		return out.Bytes(), nil
-	}
-}
+func (k question) run(args ...string) ([]byte, error) { return k.Output(k.ctx, maxAnswer, args...) }
 
-// lastLine is what a program said before it ended: warnings come first.
-func lastLine(complaint string, err error) string {
-	lines := strings.Split(strings.TrimSpace(complaint), "\n")
-	last := lines[len(lines)-1]
-	switch {
-	case last == "":
-		return err.Error()
-	case len(last) > 200:
-		return strings.ToValidUTF8(last[:200], "") + "…"
-	default:
-		return last
-	}
-}
-
-// bounded keeps the first bytes of what is written to it.
-type bounded struct {
-	bytes.Buffer
-	limit int
-	full  bool
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	keep := min(len(p), b.limit-b.Len())
-	b.full = b.full || keep < len(p)
-	_, _ = b.Buffer.Write(p[:keep]) // it takes everything
-	return len(p), nil
-}
-
-// ReadFrom keeps io.Copy from the buffer's own, which has no bound.
-func (b *bounded) ReadFrom(r io.Reader) (int64, error) {
-	return io.Copy(struct{ io.Writer }{b}, r)
-}
-
-func (k kubectl) name(l *Live) error {
-	name := k.context
+func (k question) name(l *Live) error {
+	name := k.Context
 	if name == "" {
 		out, err := k.run("config", "current-context")
 		if err != nil {
@@ -146,7 +88,7 @@ func (k kubectl) name(l *Live) error {
 }
 
 // get decodes what an API server answers.
-func (k kubectl) get(path string, into any) error {
+func (k question) get(path string, into any) error {
 	out, err := k.run("get", "--raw", path)
 	if err != nil {
 		return err
@@ -163,7 +105,7 @@ func decode(data []byte, into any) error {
 
 var digits = regexp.MustCompile(`^[0-9]+$`)
 
-func (k kubectl) version(l *Live) error {
+func (k question) version(l *Live) error {
 	var version struct{ Major, Minor string }
 	if err := k.get("/version", &version); err != nil {
 		return err
@@ -178,7 +120,7 @@ func (k kubectl) version(l *Live) error {
 
 // issuer also tells what tokens for the API server carry: without a flag, its
 // audience is its issuer, and the schema takes both for the API server's own.
-func (k kubectl) issuer(l *Live) error {
+func (k question) issuer(l *Live) error {
 	var discovery struct{ Issuer string }
 	if err := k.get("/.well-known/openid-configuration", &discovery); err != nil {
 		return err
@@ -206,7 +148,7 @@ type deployment struct {
 	}
 }
 
-func (k kubectl) operator(l *Live) error {
+func (k question) operator(l *Live) error {
 	out, err := k.run("get", "deployments", "--all-namespaces", "--selector=app.kubernetes.io/name=external-secrets", "--output=json")
 	if err != nil {
 		return err
