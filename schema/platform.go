@@ -37,6 +37,7 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 	p := &Platform{
 		Name:         name.str(),
 		Position:     doc.position(name),
+		Kubernetes:   spec.at("cluster.kubernetes").str(),
 		Enforcement:  Enforcement(spec.get("enforcement").str()),
 		Flux:         readFlux(spec.get("flux")),
 		apiAudiences: apiAudiences(spec.get("cluster")),

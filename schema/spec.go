@@ -33,6 +33,7 @@ type Cluster struct {
 type Platform struct {
 	Name        string
 	Position    problem.Position
+	Kubernetes  string // the cluster's version as major.minor; "" is not stated
 	Enforcement Enforcement
 	ESO         ESO
 	Providers   map[string]*Provider

@@ -17,11 +17,19 @@ is for somebody to look at. The examples are run by tests. Where one shows no Pl
 
 `
 
+const documentTenant = `
+The examples of the proof are objects of the cluster. They are added to what that Platform renders with this tenant; an
+object takes the place of a rendered one of the same kind and name:
+
+`
+
 // WriteRulesDoc writes docs/rules.md: all rules, in their groups.
 func WriteRulesDoc(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(documentHead)
 	writeBlock(&b, Block{Language: "yaml", File: "platform.yaml", Text: PlatformYAML})
+	b.WriteString(documentTenant)
+	writeBlock(&b, Block{Language: "yaml", File: "tenants/web.yaml", Text: TenantYAML})
 	for _, g := range groups {
 		b.WriteString("\n## " + g.title + "\n")
 		for _, rule := range g.rules {

@@ -6,7 +6,10 @@
 // "## Wrong"; the heading "## Right". Below each heading stand paragraphs or
 // code blocks, of which the latter name the file that they are, as in
 // "```yaml tenants/web.yaml", but for those of a console. A side without a
-// Platform of its own is read beside PlatformYAML.
+// Platform of its own is read beside PlatformYAML. The examples of the proof's
+// rules are objects of Kubernetes: they are added to what PlatformYAML and
+// TenantYAML are rendered to, where an object of the same kind and name takes
+// the place of the rendered one, and kustomize's "$patch: delete" removes it.
 package explain
 
 import (
@@ -47,6 +50,11 @@ type Block struct {
 //
 //go:embed platform.yaml
 var PlatformYAML string
+
+// TenantYAML is the tenant of the proof's examples.
+//
+//go:embed tenant.yaml
+var TenantYAML string
 
 //go:embed rules
 var pages embed.FS

@@ -24,14 +24,24 @@ var withoutExample = map[problem.Rule]string{
 	problem.SourceTooLarge:   "takes megabytes",
 	problem.SourceEscapes:    "takes a symbolic link",
 	problem.YAMLEncoding:     "takes a character that no editor shows",
+	problem.ObjectUnreadable: "it is about objects of a cluster, which no specification holds",
 	problem.TooManyProblems:  "takes a thousand problems",
 	problem.CUETooLong:       "takes as long as the bound is",
 	problem.SchemaOther:      "no document is known that gives it",
+	problem.AllowInvalid:     "is about an allow file: tests of fn",
+	problem.AllowExpired:     "is about an allow file and a date: tests of fn",
+	problem.AllowUnused:      "is about an allow file: tests of fn",
 }
 
 // beside are other problems that an example gives, and why.
 var beside = map[problem.Rule]map[problem.Rule]string{
 	problem.UpgradeTooFar: {problem.ESOAdvisory: "releases as old as these have some"},
+	problem.MintBootstrapToken: {
+		problem.MintTokenSecret: "the same right makes these Secrets, too",
+		problem.WriteSecrets:    "no tenant has a store in kube-system",
+	},
+	problem.StoreUnfenced:    {problem.StoreCannotMint: "nothing makes a Role for an account that nobody declares"},
+	problem.RequesterUnknown: {problem.ForeignSubject: "who is not known to be the operator is somebody else"},
 }
 
 // Bounds of an example, so that it is read.
@@ -77,7 +87,7 @@ func TestExamples(t *testing.T) {
 				}
 				return
 			}
-			wrong, right := p.Wrong.problems(t), p.Right.problems(t)
+			wrong, right := found(t, p, p.Wrong), found(t, p, p.Right)
 			if !slices.ContainsFunc(wrong, func(found problem.Problem) bool { return found.Rule == rule }) {
 				t.Errorf("what is wrong gives no problem of the rule")
 			}
@@ -99,13 +109,23 @@ func TestExamples(t *testing.T) {
 func TestExceptionsAreUsed(t *testing.T) {
 	for rule, others := range beside {
 		p := page(t, rule)
-		found := slices.Concat(p.Wrong.problems(t), p.Right.problems(t))
+		all := slices.Concat(found(t, p, p.Wrong), found(t, p, p.Right))
 		for other := range others {
-			if !slices.ContainsFunc(found, func(f problem.Problem) bool { return f.Rule == other }) {
+			if !slices.ContainsFunc(all, func(f problem.Problem) bool { return f.Rule == other }) {
 				t.Errorf("the example of %s gives no %s", rule, other)
 			}
 		}
 	}
+}
+
+// found are the problems of a side: the proof's examples are objects, all
+// others specifications.
+func found(t *testing.T, p Page, s Side) problem.List {
+	t.Helper()
+	if ofProof(p.Rule) {
+		return provenBeyondWorld(t, p.Rule, s)
+	}
+	return s.problems(t)
 }
 
 func hasFiles(s Side) bool {

@@ -14,7 +14,7 @@ var groups = []group{
 		problem.SourceUnreadable, problem.SourceTooLarge, problem.SourceEmpty, problem.SourceEscapes,
 		problem.YAMLSyntax, problem.YAMLEncoding, problem.YAMLDuplicateKey, problem.YAMLAmbiguous, problem.YAMLUnsupported, problem.YAMLTooDeep,
 		problem.CUESyntax, problem.CUEImport, problem.CUEValue, problem.CUEOutside, problem.CUETooLong,
-		problem.KindUnknown, problem.VersionUnsupported, problem.TooManyProblems,
+		problem.KindUnknown, problem.VersionUnsupported, problem.ObjectUnreadable, problem.TooManyProblems,
 	}},
 	{"The schema: what CUE refuses", []problem.Rule{
 		problem.FieldUnknown, problem.FieldMissing, problem.FieldType, problem.FieldValue,
@@ -35,5 +35,20 @@ var groups = []group{
 		problem.PodSecurityWeaker, problem.LabelProtected, problem.LabelOutside, problem.SettingOutside,
 		problem.TenantRetired, problem.TenantReserved, problem.TenantFile,
 		problem.ServiceAccountClash, problem.ServiceAccountReserved,
+	}},
+	{"The proof: ways to a token", []problem.Rule{
+		problem.MintAny, problem.MintTokenSecret, problem.MintLegacySecret, problem.MintBootstrapToken,
+		problem.MintPod, problem.MintExec, problem.MintImpersonate, problem.MintBind, problem.MintEscalate,
+		problem.MintCSR, problem.MintNodeProxy, problem.MintAttest,
+		problem.AdmissionWritable, problem.NamespaceWritable, problem.CRDWritable,
+	}},
+	{"The proof: what stands beside the fence", []problem.Rule{
+		problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod, problem.FencedSecrets,
+		problem.StoreOwnIdentity, problem.SharedStoreOpen, problem.OperatorIdentity,
+		problem.StoreUnfenced, problem.StoreAccountMissing, problem.StoreCannotMint,
+		problem.WriteSecrets, problem.ReadSecrets,
+	}},
+	{"The proof: what leaves it open", []problem.Rule{
+		problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired, problem.AllowUnused,
 	}},
 }

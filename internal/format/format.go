@@ -51,6 +51,8 @@ type Options struct {
 	// Folder is what file names are relative to. SARIF makes absolute names
 	// relative to it, since they tell of the machine that it is made on.
 	Folder string
+	// Verdicts are a proof's, by what they are about, for JSON.
+	Verdicts map[string]string
 }
 
 // Write writes the problems. All formats but Text and GitHub say it, too, if
@@ -63,7 +65,7 @@ func Write(w io.Writer, f Format, l problem.List, o Options) error {
 	case Text:
 		err = sorted.WriteText(&b, o.Style)
 	case JSON:
-		err = writeJSON(&b, sorted)
+		err = writeJSON(&b, sorted, o.Verdicts)
 	case SARIF:
 		err = writeSARIF(&b, sorted, o)
 	case JUnit:

@@ -13,6 +13,8 @@ type jsonReport struct {
 	Problems []jsonProblem `json:"problems"`
 	Errors   int           `json:"errors"`
 	Warnings int           `json:"warnings"`
+	// Verdicts are those of verify: proven, accepted, not-proven or breached, for mint, write and read.
+	Verdicts map[string]string `json:"verdicts,omitempty"`
 }
 
 type jsonProblem struct {
@@ -28,8 +30,8 @@ type jsonProblem struct {
 	Hint     string           `json:"hint,omitempty"`
 }
 
-func writeJSON(w io.Writer, l problem.List) error {
-	report := jsonReport{Problems: []jsonProblem{}, Errors: l.Errors(), Warnings: len(l) - l.Errors()}
+func writeJSON(w io.Writer, l problem.List, verdicts map[string]string) error {
+	report := jsonReport{Problems: []jsonProblem{}, Errors: l.Errors(), Warnings: len(l) - l.Errors(), Verdicts: verdicts}
 	for _, p := range l {
 		one := jsonProblem{
 			Rule: p.Rule, Severity: level(p),

@@ -51,11 +51,15 @@ var rules = map[string]rule{
 
 	"schema": {row: 2, outside: []string{"cuelang.org/go", "go.yaml.in/yaml/v3", "golang.org/x/mod"}},
 
-	"internal/explain": {row: 3},
+	"internal/explain":   {row: 3},
+	"internal/inventory": {row: 3, outside: []string{"go.yaml.in/yaml/v3"}, pure: true},
 
 	"generators":       {row: 3, outside: objects, pure: true},
 	"generators/trust": {row: 3, outside: objects},
 
+	"internal/kubectl": {row: 1},
+
+	"internal/diff":   {row: 4, pure: true},
 	"internal/verify": {row: 4, outside: objects, pure: true},
 	"internal/audit":  {row: 4, outside: objects},
 	"internal/report": {row: 4, outside: objects},

@@ -24,6 +24,7 @@ const (
 	CUETooLong         Rule = "cue-too-long"
 	KindUnknown        Rule = "kind-unknown"
 	VersionUnsupported Rule = "version-unsupported"
+	ObjectUnreadable   Rule = "object-unreadable"
 	TooManyProblems    Rule = "too-many-problems"
 
 	// The schema: what CUE refuses.
@@ -82,6 +83,52 @@ const (
 	TenantFile             Rule = "tenant-file"
 	ServiceAccountClash    Rule = "service-account-clash"
 	ServiceAccountReserved Rule = "service-account-reserved"
+
+	// The proof: ways to a token.
+	MintAny            Rule = "mint-any"
+	MintTokenSecret    Rule = "mint-token-secret"
+	MintLegacySecret   Rule = "mint-legacy-secret"
+	MintBootstrapToken Rule = "mint-bootstrap-token"
+	MintPod            Rule = "mint-pod"
+	MintExec           Rule = "mint-exec"
+	MintImpersonate    Rule = "mint-impersonate"
+	MintBind           Rule = "mint-bind"
+	MintEscalate       Rule = "mint-escalate"
+	MintCSR            Rule = "mint-csr"
+	MintNodeProxy      Rule = "mint-node-proxy"
+	MintAttest         Rule = "mint-attest"
+	AdmissionWritable  Rule = "admission-writable"
+	NamespaceWritable  Rule = "namespace-writable"
+	CRDWritable        Rule = "crd-writable"
+
+	// The proof: what stands beside the fence.
+	ForeignMint         Rule = "foreign-mint"
+	ForeignSubject      Rule = "foreign-subject"
+	ForeignReach        Rule = "foreign-reach"
+	OperatorOpen        Rule = "operator-namespace-open"
+	OperatorSecond      Rule = "operator-second"
+	FencedRole          Rule = "fenced-role"
+	FencedIdentity      Rule = "fenced-identity"
+	FencedPod           Rule = "fenced-pod"
+	FencedSecrets       Rule = "fenced-secrets"
+	StoreOwnIdentity    Rule = "store-own-identity"
+	SharedStoreOpen     Rule = "shared-store-open"
+	OperatorIdentity    Rule = "operator-identity"
+	StoreUnsafe         Rule = "store-unsafe"
+	StoreAudience       Rule = "store-audience"
+	StoreWritable       Rule = "store-writable"
+	StoreUnfenced       Rule = "store-unfenced"
+	StoreAccountMissing Rule = "store-account-missing"
+	StoreCannotMint     Rule = "store-cannot-mint"
+	WriteSecrets        Rule = "write-secrets"
+	ReadSecrets         Rule = "read-secrets"
+
+	// The proof: what leaves it open.
+	RequesterUnknown Rule = "requester-unknown"
+	RBACOpen         Rule = "rbac-open"
+	AllowInvalid     Rule = "allow-invalid"
+	AllowExpired     Rule = "allow-expired"
+	AllowUnused      Rule = "allow-unused"
 )
 
 // Info is what is known about a rule.
@@ -114,6 +161,7 @@ var rules = map[Rule]Info{
 	CUETooLong:         {Error, "an evaluation of CUE ends within the bounds of time and memory"},
 	KindUnknown:        {Error, "a document is a Platform, a Tenant or a TenantSet"},
 	VersionUnsupported: {Error, "a document's apiVersion is one that this version knows"},
+	ObjectUnreadable:   {Error, "a Kubernetes object says what it is, a List has items"},
 	TooManyProblems:    {Error, "problems are reported up to a bound"},
 
 	FieldUnknown:  {Error, "every field is one of the schema's"},
@@ -169,4 +217,47 @@ var rules = map[Rule]Info{
 	TenantFile:             {Error, "below a folder called tenants, the path names the tenant"},
 	ServiceAccountReserved: {Error, "a store does not use the service account that pods run as by default, nor the operator's own"},
 	ServiceAccountClash:    {Error, "stores that share a service account agree on its cloud identity"},
+
+	MintAny:            {Error, "the operator may mint tokens of fenced service accounts only"},
+	MintTokenSecret:    {Error, "nobody gets a token by way of a Secret that Kubernetes fills with one"},
+	MintLegacySecret:   {Error, "no Secret that can be read holds a token without end"},
+	MintBootstrapToken: {Error, "nobody makes tokens with which a node joins"},
+	MintPod:            {Error, "nobody runs pods as a service account that is not theirs"},
+	MintExec:           {Error, "nobody gets into pods that hold others' tokens"},
+	MintImpersonate:    {Error, "nobody acts as others by impersonation"},
+	MintBind:           {Error, "nobody gives themselves roles"},
+	MintEscalate:       {Error, "nobody writes themselves rights"},
+	MintCSR:            {Error, "nobody has certificates of other users signed"},
+	MintNodeProxy:      {Error, "nobody gets into pods through a node's kubelet"},
+	MintAttest:         {Error, "nobody has tokens attest what they say"},
+	AdmissionWritable:  {Error, "nobody takes away the admission policies that the fence rests on"},
+	NamespaceWritable:  {Error, "nobody labels namespaces so that they count as others"},
+	CRDWritable:        {Error, "nobody decides who converts the operator's own objects"},
+
+	ForeignMint:         {Error, "nobody but the operator mints for a fenced service account"},
+	ForeignSubject:      {Error, "a fence's binding binds the operator and nobody else"},
+	ForeignReach:        {Error, "nobody in a tenant's namespace can be a service account that has the cluster"},
+	OperatorOpen:        {Error, "nobody else can be the operator"},
+	OperatorSecond:      {Warning, "it is known of each operator that runs in the cluster"},
+	FencedIdentity:      {Error, "a fenced service account has the identity in the cloud that its tenant declares"},
+	StoreUnsafe:         {Error, "no store has the operator read its own files, run programs or call whatever a tenant says"},
+	StoreAudience:       {Error, "a store asks for tokens with the audiences that are declared, and not with the API server's"},
+	StoreWritable:       {Error, "only those write stores who deliver them"},
+	FencedRole:          {Error, "a fenced service account has no rights in the cluster"},
+	FencedPod:           {Error, "no pod runs as a fenced service account"},
+	FencedSecrets:       {Error, "a fenced service account has no token in a Secret"},
+	StoreOwnIdentity:    {Error, "a store names the service account that it logs in as"},
+	SharedStoreOpen:     {Error, "a ClusterSecretStore names the namespaces that may use it"},
+	OperatorIdentity:    {Error, "the operator has no identity of its own in a cloud"},
+	StoreUnfenced:       {Error, "the service account of a store is one that a tenant declares"},
+	StoreAccountMissing: {Error, "the service account of a store is there"},
+	StoreCannotMint:     {Error, "the operator may mint for the service account of each store"},
+	WriteSecrets:        {Warning, "the operator writes Secrets in tenants' namespaces only"},
+	ReadSecrets:         {Warning, "it is known which Secrets the operator reads"},
+
+	RequesterUnknown: {Error, "it is known which service accounts are the operator's"},
+	RBACOpen:         {Error, "every role that is bound is there to be read"},
+	AllowInvalid:     {Error, "what is accepted has a rule, a reason and an end"},
+	AllowExpired:     {Error, "what is accepted is not accepted for ever"},
+	AllowUnused:      {Warning, "what is accepted is there"},
 }
