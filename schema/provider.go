@@ -49,7 +49,7 @@ func (r *platformReader) provider(e entry, p *Platform) *Provider {
 	if kind == customKind {
 		content = r.custom(provider, content, join(at, kind))
 	} else {
-		content = r.known(provider, kind, content, join(at, kind), p.ESO)
+		content = r.known(provider, kind, content, join(at, kind), p)
 	}
 	if content == nil {
 		return nil
@@ -63,7 +63,7 @@ func (r *platformReader) provider(e entry, p *Platform) *Provider {
 
 // known reads a provider of a kind that the schema has. It returns the
 // provider's content, or nil where no store could be made from it.
-func (r *platformReader) known(provider *Provider, kind string, content *node, at string, op ESO) *node {
+func (r *platformReader) known(provider *Provider, kind string, content *node, at string, p *Platform) *node {
 	fine := r.ownIdentity(kind, content, at)
 	if content.kind == mapNode {
 		r.dec.validate(r.doc, "#Providers."+kind, join2(r.path, at), content)
@@ -73,7 +73,8 @@ func (r *platformReader) known(provider *Provider, kind string, content *node, a
 		return nil
 	}
 	provider.Method = method
-	r.since(method, content, at, op)
+	r.since(method, content, at, p.ESO)
+	r.lifetime(provider, content, at, p.Admission)
 	return content
 }
 

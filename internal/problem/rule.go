@@ -39,6 +39,7 @@ const (
 	// The platform.
 	PlatformMissing       Rule = "platform-missing"
 	ESOAdvisory           Rule = "eso-advisory"
+	AdmissionUnsupported  Rule = "admission-unsupported"
 	UpgradeTooFar         Rule = "upgrade-too-far"
 	ESOVersionUnknown     Rule = "eso-version-unknown"
 	FeatureUnsupported    Rule = "feature-unsupported"
@@ -52,6 +53,7 @@ const (
 	AudienceMissing       Rule = "audience-missing"
 	AudienceAPIServer     Rule = "audience-api-server"
 	AudienceTooMany       Rule = "audience-too-many"
+	TokenLifetime         Rule = "token-lifetime"
 	SameClusterSecrets    Rule = "same-cluster-secrets"
 	PatternInvalid        Rule = "pattern-invalid"
 	PolicyLabelProtected  Rule = "policy-label-protected"
@@ -127,6 +129,7 @@ var rules = map[Rule]Info{
 
 	PlatformMissing:       {Error, "there is a Platform for the tenants to live on"},
 	ESOAdvisory:           {Warning, "the release in use has no known weakness"},
+	AdmissionUnsupported:  {Error, "the cluster serves the admission policies that are made"},
 	UpgradeTooFar:         {Error, "stores are served by both releases of an upgrade"},
 	ESOVersionUnknown:     {Error, "the External Secrets Operator's release is one whose roles are known"},
 	FeatureUnsupported:    {Error, "a feature exists in the release in use"},
@@ -140,6 +143,7 @@ var rules = map[Rule]Info{
 	AudienceMissing:       {Error, "a token's audience is stated where the operator adds none"},
 	AudienceAPIServer:     {Error, "a fenced token is never valid at the API server"},
 	AudienceTooMany:       {Error, "a token has at most four audiences"},
+	TokenLifetime:         {Error, "no provider asks for tokens that live longer than admission allows"},
 	SameClusterSecrets:    {Error, "a store of this same cluster names the Secrets that it may read"},
 	PatternInvalid:        {Error, "a policy's pattern is a valid regular expression"},
 	PolicyLabelProtected:  {Error, "a policy does not hand out keys that fences rely on"},
