@@ -38,8 +38,8 @@ const (
 
 	// The platform.
 	PlatformMissing       Rule = "platform-missing"
-	ESOAdvisory           Rule = "eso-advisory"
 	AdmissionUnsupported  Rule = "admission-unsupported"
+	ESOAdvisory           Rule = "eso-advisory"
 	UpgradeTooFar         Rule = "upgrade-too-far"
 	ESOVersionUnknown     Rule = "eso-version-unknown"
 	FeatureUnsupported    Rule = "feature-unsupported"
@@ -128,8 +128,8 @@ var rules = map[Rule]Info{
 	NotYet:        {Error, "a field that is accepted is also acted on by this version"},
 
 	PlatformMissing:       {Error, "there is a Platform for the tenants to live on"},
-	ESOAdvisory:           {Warning, "the release in use has no known weakness"},
 	AdmissionUnsupported:  {Error, "the cluster serves the admission policies that are made"},
+	ESOAdvisory:           {Warning, "the release in use has no known weakness"},
 	UpgradeTooFar:         {Error, "stores are served by both releases of an upgrade"},
 	ESOVersionUnknown:     {Error, "the External Secrets Operator's release is one whose roles are known"},
 	FeatureUnsupported:    {Error, "a feature exists in the release in use"},
