@@ -26,8 +26,8 @@ type policy struct {
 // admission makes the policies of the Platform.
 func admission(x *Expander) []Object {
 	var objects []Object
-	for _, make := range []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy} {
-		objects = append(objects, x.policy(make(x.platform))...)
+	for _, shape := range []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy} {
+		objects = append(objects, x.policy(shape(x.platform))...)
 	}
 	return objects
 }
