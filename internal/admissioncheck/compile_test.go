@@ -5,12 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
 	"k8s.io/apiserver/pkg/cel/environment"
-
-	admissionv1 "k8s.io/api/admissionregistration/v1"
 )
 
 // TestCompiles compiles each expression as the first API server that serves the policies does for a new one: with what

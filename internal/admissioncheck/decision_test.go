@@ -1,13 +1,13 @@
 package admissioncheck
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/eso-tenant/eso-tenant/generators"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/eso-tenant/eso-tenant/generators"
 )
 
 // decision is a request and what is to come of it: the text is in the refusal, and there is none for "".
@@ -174,7 +174,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestAudit: a mint is noted with its audiences whatever the audit policy's level.
+// TestAudit: a mint is noted with its audiences.
 func TestAudit(t *testing.T) {
 	c := render(t)
 	const key = "eso-tenant-blue-mint/mint"
@@ -229,6 +229,24 @@ func TestStillUntrimmed(t *testing.T) {
 	hooks := c.hooks()
 	for _, d := range decisions() {
 		d.check(t, c.judge(t, hooks, d.request))
+	}
+}
+
+// TestWithoutTheRole: a service account is fenced by the Role that lets ESO mint for it. Whoever deletes that opens it to
+// all but ESO; docs/admission.md says so.
+func TestWithoutTheRole(t *testing.T) {
+	c := render(t)
+	c.objects = slices.DeleteFunc(c.objects, func(o generators.Object) bool {
+		return o.Namespace == "web" && o.Name == "eso-tenant-token-vault-access-sa"
+	})
+	for _, d := range []decision{
+		{"ESO", mint(controller, "web", "vault-access-sa"), byAudience},
+		{"a member", mint(member, "web", "vault-access-sa"), ""},
+		{"a member, in another namespace", mint(member, "shop", "vault-access-sa"), byFence},
+		{"a member's token Secret", secret(member, "web", tokenType, "vault-access-sa"), byTenant},
+		{"a member's pod", pod(member, "web", "vault-access-sa"), ""},
+	} {
+		d.check(t, c.judge(t, c.hooks(), d.request))
 	}
 }
 
