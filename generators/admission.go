@@ -1,7 +1,6 @@
 package generators
 
 import (
-	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -111,7 +110,7 @@ func users(p *schema.Platform) string {
 	for _, account := range p.ESO.ServiceAccounts() {
 		names = append(names, quote(userName(p.ESO.Namespace, account)))
 	}
-	return "[" + strings.Join(slices.Compact(names), ", ") + "]"
+	return "[" + strings.Join(names, ", ") + "]"
 }
 
 // userName is how the API server calls a service account as a user.

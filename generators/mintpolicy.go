@@ -34,20 +34,14 @@ func mintPolicy(p *schema.Platform) policy {
 // if it is an audit annotation's.
 const audiences = "has(object.spec.audiences) && type(object.spec.audiences) == list ? object.spec.audiences : []"
 
-// maxAudiences is how many audiences are looked at. Each has a validation of its
-// own, since an expression can afford two questions to the authorizer only.
-// Source: Kubernetes v1.37.2, k8s.io/apiserver/pkg/cel/library/cost.go:91 and
-// pkg/apis/cel/config.go:22.
-const maxAudiences = 4
-
 func mintValidations(maxSeconds int) []admissionv1.Validation {
 	all := []admissionv1.Validation{
 		forbid("!variables.grants."+mayUse,
 			"External Secrets Operator holds a role with all rights, which no fence bounds"),
-		forbid(fmt.Sprintf("size(variables.audiences) >= 1 && size(variables.audiences) <= %d", maxAudiences),
-			fmt.Sprintf("a token has 1 to %d audiences", maxAudiences)),
+		forbid(fmt.Sprintf("size(variables.audiences) >= 1 && size(variables.audiences) <= %d", schema.MaxAudiences),
+			fmt.Sprintf("a token has 1 to %d audiences", schema.MaxAudiences)),
 	}
-	for i := range maxAudiences {
+	for i := range schema.MaxAudiences {
 		audience := fmt.Sprintf("variables.audiences[%d]", i)
 		v := forbid(fmt.Sprintf("size(variables.audiences) <= %d || variables.grants.name(request.name + '=' + %s).%s", i, audience, mayUse),
 			"External Secrets Operator may not mint this service account's tokens for this audience")

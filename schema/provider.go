@@ -11,9 +11,11 @@ import (
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
-// maxAudiences is what the mint policy can check: one validation for each
-// index of a token's audience list.
-const maxAudiences = 4
+// MaxAudiences is how many audiences a token may have. Admission looks at each
+// in an expression of its own, since one can afford two questions to the
+// authorizer only. Source: Kubernetes v1.37.2, k8s.io/apiserver
+// pkg/cel/library/cost.go:91 and pkg/apis/cel/config.go:22.
+const MaxAudiences = 4
 
 // providerKinds are the keys of #Provider that are a kind.
 var providerKinds = []string{
@@ -274,8 +276,8 @@ func (r *platformReader) audiences(provider *Provider, n *node, apiServers []str
 			r.report(item, problem.AudienceAPIServer, at, "audience "+problem.Quote(item.text)+" is the API server's own; whoever is given such a token can use it there", "state an audience of the provider's own")
 		}
 	}
-	if all := provider.tokenAudiences(provider.Method.Adds, "namespace", "store"); len(all) > maxAudiences {
-		r.report(n, problem.AudienceTooMany, at, fmt.Sprintf("a token would have %d audiences: %s; at most %d can be checked", len(all), problem.QuoteAll(all), maxAudiences), "remove some, or split the provider in two")
+	if all := provider.tokenAudiences(provider.Method.Adds, "namespace", "store"); len(all) > MaxAudiences {
+		r.report(n, problem.AudienceTooMany, at, fmt.Sprintf("a token would have %d audiences: %s; at most %d can be checked", len(all), problem.QuoteAll(all), MaxAudiences), "remove some, or split the provider in two")
 	}
 }
 
