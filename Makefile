@@ -29,7 +29,7 @@ export KUSTOMIZE ?= $(BIN)/kustomize
 
 .PHONY: help
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## bin/eso-tenant, static
@@ -57,6 +57,10 @@ test: tools ## the fast tests
 .PHONY: chart-test
 chart-test: ## ESO's own charts, rendered by Helm, held to what we say of them
 	cd internal/chartcheck && go mod tidy -diff && go vet ./... && go test ./...
+
+.PHONY: admission-test
+admission-test: ## the admission policies, decided on by the API server's own evaluator
+	cd internal/admissioncheck && go mod tidy -diff && go vet ./... && go test ./...
 
 .PHONY: race
 race: tools ## the tests of the packages that use goroutines, under the race detector (needs a C compiler)

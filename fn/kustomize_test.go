@@ -637,11 +637,15 @@ RoleBinding metadata.name
 RoleBinding roleRef.name
 RoleBinding subjects[].name
 SecretStore metadata.name
-ServiceAccount metadata.name`
+ServiceAccount metadata.name
+ValidatingAdmissionPolicy metadata.name
+ValidatingAdmissionPolicyBinding metadata.name
+ValidatingAdmissionPolicyBinding spec.policyName`
 	everything := func(path string) string {
 		return "ClusterRole " + path + "\nClusterRoleBinding " + path + "\nConfigMap " + path + "\nLimitRange " + path +
 			"\nNamespace " + path + "\nNetworkPolicy " + path + "\nResourceQuota " + path + "\nRole " + path +
-			"\nRoleBinding " + path + "\nSecretStore " + path + "\nServiceAccount " + path
+			"\nRoleBinding " + path + "\nSecretStore " + path + "\nServiceAccount " + path +
+			"\nValidatingAdmissionPolicy " + path + "\nValidatingAdmissionPolicyBinding " + path
 	}
 	dir := consumed(t)
 	before := build(t, dir+"/base")

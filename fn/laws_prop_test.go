@@ -206,6 +206,7 @@ func perverted(t *rapid.T, d doc) doc {
 var writtenOrder = []string{
 	"Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount",
 	"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "SecretStore",
+	"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 }
 
 // Every object is one that the API server takes, is there once, and reads back as what it was written from.
@@ -236,6 +237,8 @@ func checkObject(t *rapid.T, m manifest) {
 		validName, namespaced = apivalidation.NameIsDNSLabel, false
 	case "ClusterRole", "ClusterRoleBinding":
 		validName, namespaced = pathSegment, false
+	case "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding":
+		namespaced = false
 	case "Role", "RoleBinding":
 		validName = pathSegment
 	}
@@ -469,18 +472,25 @@ spec: {namespaces: {b: {}}}
 	whole := streamOf(t, rendered(t, []byte(spec)), Selection{})
 	owned, members := map[string]string{"a": "a", "b": "b"}, map[string]string{"Group /devs": "a"}
 	for what, hole := range map[string][2]string{
-		"":                  {"", ""},
-		"no names":          {"  resourceNames:\n  - vault-access-sa\n  resources:\n  - serviceaccounts/token\n", "  resources:\n  - serviceaccounts/token\n"},
-		"another's account": {"  resourceNames:\n  - vault-access-sa\n  resources:\n  - serviceaccounts/token\n", "  resourceNames:\n  - vault-access-sa\n  - other\n  resources:\n  - serviceaccounts/token\n"},
-		"in all namespaces": {"  - serviceaccounts\n  - namespaces\n  verbs:\n", "  - serviceaccounts\n  - serviceaccounts/token\n  verbs:\n"},
-		"a wildcard":        {"- apiGroups:\n  - \"\"\n  resources:\n  - secrets\n  verbs:\n", "- apiGroups:\n  - '*'\n  resources:\n  - secrets\n  verbs:\n"},
-		"read any Secret":   {"  resourceNames:\n  - ca\n", ""},
-		"another's Secret":  {"  namespace: shared\n", "  namespace: b\n"},
-		"a stranger":        {"  name: devs\n", "  name: others\n"},
-		"a pod's account":   {"automountServiceAccountToken: false\n", ""},
-		"no such account":   {"          name: vault-access-sa\n", "          name: gone\n"},
-		"a role elsewhere":  {"kind: Role\nmetadata:\n  labels:\n    app.kubernetes.io/managed-by: eso-tenant\n    eso-tenant.dev/tenant: a\n  name: eso-tenant-token-vault", "kind: Role\nmetadata:\n  labels:\n    app.kubernetes.io/managed-by: eso-tenant\n    eso-tenant.dev/tenant: a\n  name: vault"},
-		"another's role":    {"name: eso-tenant-writes\n  namespace: a\n", "name: eso-tenant-writes\n  namespace: b\n"},
+		"":                         {"", ""},
+		"no names":                 {"  resourceNames:\n  - vault-access-sa\n  resources:\n  - serviceaccounts/token\n", "  resources:\n  - serviceaccounts/token\n"},
+		"another's account":        {"  resourceNames:\n  - vault-access-sa\n  resources:\n  - serviceaccounts/token\n", "  resourceNames:\n  - vault-access-sa\n  - other\n  resources:\n  - serviceaccounts/token\n"},
+		"in all namespaces":        {"  - serviceaccounts\n  - namespaces\n  verbs:\n", "  - serviceaccounts\n  - serviceaccounts/token\n  verbs:\n"},
+		"a wildcard":               {"- apiGroups:\n  - \"\"\n  resources:\n  - secrets\n  verbs:\n", "- apiGroups:\n  - '*'\n  resources:\n  - secrets\n  verbs:\n"},
+		"read any Secret":          {"  resourceNames:\n  - ca\n", ""},
+		"another's Secret":         {"  namespace: shared\n", "  namespace: b\n"},
+		"a stranger":               {"  name: devs\n", "  name: others\n"},
+		"a pod's account":          {"automountServiceAccountToken: false\n", ""},
+		"no such account":          {"          name: vault-access-sa\n", "          name: gone\n"},
+		"a role elsewhere":         {"kind: Role\nmetadata:\n  labels:\n    app.kubernetes.io/managed-by: eso-tenant\n    eso-tenant.dev/tenant: a\n  name: eso-tenant-token-vault", "kind: Role\nmetadata:\n  labels:\n    app.kubernetes.io/managed-by: eso-tenant\n    eso-tenant.dev/tenant: a\n  name: vault"},
+		"no policy":                {"  - pods\n", "  - pods/exec\n"},
+		"a policy unbound":         {"  policyName: eso-tenant-external-secrets-pod\n", "  policyName: other\n"},
+		"a policy ignored":         {"  failurePolicy: Fail\n", "  failurePolicy: Ignore\n"},
+		"a policy that only warns": {"  - Deny\n", "  - Warn\n"},
+		"nobody fenced":            {"  - fencedserviceaccounts\n", "  - others\n"},
+		"no audience":              {"  - mintgrants\n", "  - others\n"},
+		"any audience":             {"  resourceNames:\n  - vault-access-sa=vault\n", ""},
+		"another's role":           {"name: eso-tenant-writes\n  namespace: a\n", "name: eso-tenant-writes\n  namespace: b\n"},
 	} {
 		stream := strings.ReplaceAll(whole, hole[0], hole[1])
 		if what != "" && stream == whole {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -52,6 +53,10 @@ func kindsKnown(apiVersion, kind string) any {
 		return &rbacv1.Role{}
 	case "rbac.authorization.k8s.io/v1 RoleBinding":
 		return &rbacv1.RoleBinding{}
+	case "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy":
+		return &admissionv1.ValidatingAdmissionPolicy{}
+	case "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding":
+		return &admissionv1.ValidatingAdmissionPolicyBinding{}
 	case "external-secrets.io/v1 SecretStore", "external-secrets.io/v1beta1 SecretStore":
 		return &generators.SecretStore{}
 	case "external-secrets.io/v1 ClusterSecretStore", "external-secrets.io/v1beta1 ClusterSecretStore":
@@ -233,6 +238,7 @@ func (f *fence) check(enforce bool, members map[string]string) []string {
 	f.checkMinting(enforce)
 	f.checkStores()
 	f.checkBindings(members)
+	f.checkPolicies(enforce)
 	return f.problems
 }
 
@@ -320,6 +326,34 @@ func (f *fence) checkMinting(enforce bool) {
 			f.say("no Role lets ESO mint for %s, which a store needs", key)
 		}
 	}
+	f.checkVirtual(mintable)
+}
+
+// checkVirtual: the grants that policies ask for are ESO's, by name, and for whom it may mint: one to be fenced, and
+// some for audiences.
+func (f *fence) checkVirtual(mintable map[string]bool) {
+	fenced, audiences := map[string]bool{}, map[string]bool{}
+	for _, g := range f.grants {
+		if !slices.Contains(g.rule.APIGroups, "eso-tenant.dev") {
+			continue
+		}
+		if g.subject != f.operator || g.namespace == "" || len(g.rule.ResourceNames) == 0 {
+			f.say("%s holds a virtual grant by %s that is not ESO's, or not by name", g.subject, g.from)
+		}
+		for _, name := range g.rule.ResourceNames {
+			account, _, _ := strings.Cut(name, "=")
+			fenced[g.namespace+"/"+account] = fenced[g.namespace+"/"+account] || slices.Contains(g.rule.Resources, "fencedserviceaccounts")
+			audiences[g.namespace+"/"+account] = audiences[g.namespace+"/"+account] || slices.Contains(g.rule.Resources, "mintgrants")
+		}
+	}
+	for key := range mintable {
+		if !fenced[key] || !audiences[key] {
+			f.say("%s may be minted for, and policies do not know it", key)
+		}
+	}
+	if len(fenced) != len(mintable) {
+		f.say("policies know %d service accounts, and %d may be minted for", len(fenced), len(mintable))
+	}
 }
 
 // checkStores: each one names one service account, which is there and is given to no pod.
@@ -361,6 +395,38 @@ func (f *fence) checkConditions(m manifest, conditions []generators.ClusterSecre
 				f.say("%s may be used from %s, which is nobody's", m, namespace)
 			}
 		}
+	}
+}
+
+// checkPolicies: what RBAC cannot bound has a policy that cannot be passed by, bound once, for the whole cluster, and it
+// refuses where the fence is closed.
+func (f *fence) checkPolicies(enforce bool) {
+	covered := map[string]int{}
+	bound := map[string]int{}
+	for _, m := range f.all {
+		switch body := m.body.(type) {
+		case *admissionv1.ValidatingAdmissionPolicy:
+			match := body.Spec.MatchConstraints
+			if body.Spec.FailurePolicy == nil || *body.Spec.FailurePolicy != admissionv1.Fail || match.NamespaceSelector != nil || match.ObjectSelector != nil || len(match.ExcludeResourceRules) > 0 {
+				f.say("%s can be passed by", m)
+			}
+			for _, r := range match.ResourceRules {
+				covered[strings.Join(r.Resources, " ")]++
+			}
+		case *admissionv1.ValidatingAdmissionPolicyBinding:
+			bound[body.Spec.PolicyName]++
+			if body.Spec.MatchResources != nil || slices.Contains(body.Spec.ValidationActions, admissionv1.Deny) != enforce {
+				f.say("%s does not act as enforcement has it, or not everywhere", m)
+			}
+		}
+	}
+	for _, m := range f.all {
+		if m.Kind == "ValidatingAdmissionPolicy" && bound[m.Name] != 1 {
+			f.say("%s has %d bindings", m, bound[m.Name])
+		}
+	}
+	if want := map[string]int{"serviceaccounts/token": 2, "secrets": 1, "pods": 1}; !maps.Equal(covered, want) {
+		f.say("policies are about %v, want %v", covered, want)
 	}
 }
 

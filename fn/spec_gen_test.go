@@ -128,6 +128,7 @@ func drawPlatform(t *rapid.T, s shape, name string) doc {
 		"tenantPolicy":    policyFor(s),
 	}
 	perhaps(t, spec, "cluster", doc{"apiAudiences": []string{"https://api.example.com"}, "issuer": "https://oidc.example.com/x", "kubernetes": "1.34"})
+	perhaps(t, spec, "admission", doc{"maxTokenSeconds": 7200})
 	perhaps(t, spec, "namespaceDefaults", drawSettings(t))
 	if rapid.Bool().Draw(t, "has flux") {
 		flux := doc{"sourceRef": doc{"kind": "GitRepository", "name": "fleet"}}

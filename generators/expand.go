@@ -28,6 +28,9 @@ func (x *Expander) Platform() []Object {
 	if x.platform.ESO.RBAC == schema.Replace {
 		parts = append(parts, controllerRole, leaderElection, viewRole)
 	}
+	if x.platform.Admission.Engine == schema.ValidatingAdmissionPolicy {
+		parts = append(parts, admission)
+	}
 	var objects []Object
 	for _, generate := range parts {
 		objects = append(objects, generate(x)...)

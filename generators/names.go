@@ -73,6 +73,10 @@ func nameRelease(p *schema.Platform, what string) string {
 	return prefix + p.ESO.HelmRelease + "-" + what
 }
 
+// fileAdmission is what the files of the admission policies begin with. A policy
+// and its binding are named by nameRelease, after the same word.
+const fileAdmission = "admission-"
+
 // maxLabel is the longest label value. Flux writes a Kustomization's name into
 // a label of all that it applies.
 const maxLabel = 63

@@ -33,12 +33,15 @@ var (
 	kindClusterRole        = Kind{"rbac.authorization.k8s.io/v1", "ClusterRole"}
 	kindClusterRoleBinding = Kind{"rbac.authorization.k8s.io/v1", "ClusterRoleBinding"}
 	kindConfigMap          = Kind{"v1", "ConfigMap"}
+	kindPolicy             = Kind{"admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"}
+	kindPolicyBinding      = Kind{"admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"}
 )
 
 // order is the rank of each kind; a kind that is not listed comes last.
 var order = []string{
 	"Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount",
 	"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "ClusterSecretStore", "SecretStore",
+	"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 }
 
 // Meta identifies an object and carries its labels.

@@ -53,7 +53,7 @@ func (x *cross) namespaces(c *claim) {
 
 // cluster checks the resolved tenants of one cluster.
 func (x *cross) cluster(c *Cluster) {
-	var canMint []string
+	var minters []string
 	fenced := fencedAccounts(c)
 	for _, s := range c.Platform.SharedStores {
 		x.identity(&Tenant{Name: PlatformTenant}, s.Store)
@@ -67,12 +67,12 @@ func (x *cross) cluster(c *Cluster) {
 				x.remoteNamespace(c.Platform, t, s)
 			}
 		}
-		if slices.ContainsFunc(t.Members, func(m Member) bool { return mintingRoles[m.Role] }) {
-			canMint = append(canMint, t.Name)
+		if slices.ContainsFunc(t.Members, func(m Member) bool { return canMint(c.Platform, m.Role) }) {
+			minters = append(minters, t.Name)
 		}
 	}
-	if len(canMint) > 0 {
-		x.memberCanMint(c.Platform, canMint)
+	if len(minters) > 0 {
+		x.memberCanMint(c.Platform, minters)
 	}
 }
 
@@ -211,14 +211,39 @@ func (s *Store) RemoteNamespace() string {
 // v1.37.2, plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go:166,172.
 var mintingRoles = map[string]bool{"edit": true, "admin": true, "cluster-admin": true}
 
+// unfencingRoles are those of them that may also delete Roles and RoleBindings.
+// Admission knows a fenced service account by the Role that lets ESO mint for
+// it: with the Role goes the fence, until Flux puts it back.
+// Source: the same file, line 426.
+var unfencingRoles = map[string]bool{"admin": true, "cluster-admin": true}
+
+// canMint tells whether members with the role can come by a token of a fenced
+// service account. Where admission refuses, edit cannot: not by a token
+// request, a token Secret or a pod. What edit keeps is impersonation, which
+// admission does not see. It makes the member that service account towards the
+// API server, where it holds no right but to read what its own store reads; it
+// gives no token to take elsewhere, and the service account cannot ask for one.
+func canMint(p *Platform, role string) bool {
+	if p.Refuses() {
+		return unfencingRoles[role]
+	}
+	return mintingRoles[role]
+}
+
 func (x *cross) memberCanMint(p *Platform, tenants []string) {
 	shown := tenants
 	if len(shown) > 3 {
 		shown = append(slices.Clone(shown[:3]), fmt.Sprintf("and %d more", len(tenants)-3))
 	}
-	x.dec.report(problem.Problem{
+	who := "members of " + strings.Join(shown, ", ")
+	found := problem.Problem{
 		Rule: problem.MemberCanMint, Position: p.Position, Path: "",
-		Message: "members of " + strings.Join(shown, ", ") + " hold edit, admin or cluster-admin, with which they can themselves mint tokens of any service account in their namespaces",
-		Hint:    "RBAC alone cannot keep them from it: give them a role without serviceaccounts/token, or deny it at admission",
-	})
+		Message: who + " hold edit, admin or cluster-admin, with which they can themselves mint tokens of any service account in their namespaces",
+		Hint:    "RBAC alone cannot keep them from it: give them a role without serviceaccounts/token, or have admission policies refuse it",
+	}
+	if p.Refuses() {
+		found.Message = who + " hold admin or cluster-admin, with which they can delete the fence's Roles in their namespaces, and then mint tokens of the service accounts that were fenced"
+		found.Hint = "give them edit, or another role that may not write Roles and RoleBindings"
+	}
+	x.dec.report(found)
 }

@@ -67,7 +67,7 @@ func TestDescribe(t *testing.T) {
 	tests := map[string]Field{
 		"platform.spec.enforcement": {
 			Path: "platform.spec.enforcement", Type: `"observe" or "enforce"`, Required: true,
-			Doc: "observe leaves ESO's own role as it is; enforce trims it.",
+			Doc: "observe leaves ESO's own role as it is, and admission policies warn; enforce trims the role, and policies refuse.",
 		},
 		"TENANT.metadata.name": {Path: "tenant.metadata.name", Type: label, Required: true, Doc: "The name of the tenant or of the cluster."},
 		"tenant.spec.namespaces.quota": {

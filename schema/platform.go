@@ -47,7 +47,10 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 		path:         path,
 		catalogue:    map[string]*node{},
 	}
-	r.notYet(spec)
+	if n := spec.get("network"); n != nil {
+		r.notYetField(n, "network")
+	}
+	p.Admission = r.admission(spec.get("admission"), spec.get("cluster"))
 	p.ESO = r.eso(spec.get("externalSecrets"), p.Enforcement)
 	p.Providers = r.catalogue(spec.get("providers"), p)
 	p.policy = r.policy(spec.get("tenantPolicy"), p)
@@ -55,15 +58,7 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 	return p
 }
 
-// notYet reports what the schema takes and this version does not act on.
-func (r *platformReader) notYet(spec *node) {
-	for _, field := range []string{"admission", "network"} {
-		if n := spec.get(field); n != nil {
-			r.notYetField(n, field)
-		}
-	}
-}
-
+// notYetField reports what the schema takes and this version does not act on.
 func (r *platformReader) notYetField(n *node, path string) {
 	r.report(n, problem.NotYet, path, "this is part of the specification, but not acted on by this version yet", "remove it; nothing that it asks for would be generated")
 }

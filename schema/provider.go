@@ -11,9 +11,11 @@ import (
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
-// maxAudiences is what the mint policy can check: one validation for each
-// index of a token's audience list.
-const maxAudiences = 4
+// MaxAudiences is how many audiences a token may have. Admission looks at each
+// in an expression of its own, since one can afford two questions to the
+// authorizer only. Source: Kubernetes v1.37.2, k8s.io/apiserver
+// pkg/cel/library/cost.go:91 and pkg/apis/cel/config.go:22.
+const MaxAudiences = 4
 
 // providerKinds are the keys of #Provider that are a kind.
 var providerKinds = []string{
@@ -49,7 +51,7 @@ func (r *platformReader) provider(e entry, p *Platform) *Provider {
 	if kind == customKind {
 		content = r.custom(provider, content, join(at, kind))
 	} else {
-		content = r.known(provider, kind, content, join(at, kind), p.ESO)
+		content = r.known(provider, kind, content, join(at, kind), p)
 	}
 	if content == nil {
 		return nil
@@ -63,7 +65,7 @@ func (r *platformReader) provider(e entry, p *Platform) *Provider {
 
 // known reads a provider of a kind that the schema has. It returns the
 // provider's content, or nil where no store could be made from it.
-func (r *platformReader) known(provider *Provider, kind string, content *node, at string, op ESO) *node {
+func (r *platformReader) known(provider *Provider, kind string, content *node, at string, p *Platform) *node {
 	fine := r.ownIdentity(kind, content, at)
 	if content.kind == mapNode {
 		r.dec.validate(r.doc, "#Providers."+kind, join2(r.path, at), content)
@@ -73,7 +75,8 @@ func (r *platformReader) known(provider *Provider, kind string, content *node, a
 		return nil
 	}
 	provider.Method = method
-	r.since(method, content, at, op)
+	r.since(method, content, at, p.ESO)
+	r.lifetime(provider, content, at, p.Admission)
 	return content
 }
 
@@ -273,8 +276,8 @@ func (r *platformReader) audiences(provider *Provider, n *node, apiServers []str
 			r.report(item, problem.AudienceAPIServer, at, "audience "+problem.Quote(item.text)+" is the API server's own; whoever is given such a token can use it there", "state an audience of the provider's own")
 		}
 	}
-	if all := provider.tokenAudiences(provider.Method.Adds, "namespace", "store"); len(all) > maxAudiences {
-		r.report(n, problem.AudienceTooMany, at, fmt.Sprintf("a token would have %d audiences: %s; at most %d can be checked", len(all), problem.QuoteAll(all), maxAudiences), "remove some, or split the provider in two")
+	if all := provider.tokenAudiences(provider.Method.Adds, "namespace", "store"); len(all) > MaxAudiences {
+		r.report(n, problem.AudienceTooMany, at, fmt.Sprintf("a token would have %d audiences: %s; at most %d can be checked", len(all), problem.QuoteAll(all), MaxAudiences), "remove some, or split the provider in two")
 	}
 }
 

@@ -183,6 +183,41 @@ func TestOperator(t *testing.T) {
 	}
 }
 
+// TestAdmission: the policies are the API server's own and of an hour, unless stated; and they refuse only where both that
+// engine and enforcement are on.
+func TestAdmission(t *testing.T) {
+	for _, tc := range []struct {
+		more, enforcement string
+		want              Admission
+		refuses           bool
+	}{
+		{"", "enforce", Admission{ValidatingAdmissionPolicy, 3600}, true},
+		{"", "observe", Admission{ValidatingAdmissionPolicy, 3600}, false},
+		{"  admission: {}\n", "enforce", Admission{ValidatingAdmissionPolicy, 3600}, true},
+		{"  admission: {maxTokenSeconds: 7200}\n", "enforce", Admission{ValidatingAdmissionPolicy, 7200}, true},
+		{"  admission: {engine: none}\n", "enforce", Admission{NoAdmission, 3600}, false},
+	} {
+		text := strings.Replace(minimalPlatform("  providers: {}\n"+tc.more), "enforcement: enforce", "enforcement: "+tc.enforcement, 1)
+		p := resolved(t, text).Clusters[0].Platform
+		if p.Admission != tc.want || p.Refuses() != tc.refuses {
+			t.Errorf("%s%s: %+v, refuses %v", tc.more, tc.enforcement, p.Admission, p.Refuses())
+		}
+	}
+}
+
+// TestServiceAccounts: all parts of ESO count, however its release is called.
+func TestServiceAccounts(t *testing.T) {
+	for release, want := range map[string][]string{
+		"external-secrets": {"external-secrets", "external-secrets-cert-controller", "external-secrets-webhook"},
+		"eso":              {"eso-cert-controller", "eso-external-secrets", "eso-webhook", "external-secrets-cert-controller", "external-secrets-webhook"},
+	} {
+		text := strings.Replace(minimalPlatform("  providers: {}\n"), "{version: 2.9.0}", "{version: 2.9.0, release: "+release+"}", 1)
+		if diff := cmp.Diff(want, resolved(t, text).Clusters[0].Platform.ESO.ServiceAccounts()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", release, diff)
+		}
+	}
+}
+
 // TestMembers: a member stated twice is one, and who can mint is one warning however many they are.
 func TestMembers(t *testing.T) {
 	text := minimalPlatform("  providers: {}\n")
@@ -190,7 +225,7 @@ func TestMembers(t *testing.T) {
 		text += "---\n" + strings.ReplaceAll(tenantText("  members: [{kind: Group, name: x, role: admin}, {kind: Group, name: x, role: admin}, {kind: Group, name: x, role: view}]\n  namespaces: {web: {}}\n"), "web", fmt.Sprint("t", i))
 	}
 	spec, problems := decodeText(text)
-	if len(problems) != 1 || !strings.HasPrefix(problems[0].Message, "members of t0, t1, t2, and 3 more hold edit, admin or cluster-admin") {
+	if len(problems) != 1 || !strings.HasPrefix(problems[0].Message, "members of t0, t1, t2, and 3 more hold admin or cluster-admin") {
 		t.Error(written(problems))
 	}
 	want := []Member{{Kind: "Group", Name: "x", Role: "admin"}, {Kind: "Group", Name: "x", Role: "view"}}

@@ -92,7 +92,7 @@ func (c *Cluster) hasNamespace(name string) bool {
 // own, which are beside it, and stores on one account agree on what it is.
 func (r *tenantReader) checkSharedAccounts(p *Platform) {
 	ns := &Namespace{Name: p.ESO.Namespace}
-	own := []string{p.ESO.ServiceAccount, p.ESO.HelmRelease + "-webhook", p.ESO.HelmRelease + "-cert-controller", "external-secrets-webhook", "external-secrets-cert-controller"}
+	own := p.ESO.ServiceAccounts()
 	for _, s := range p.SharedStores {
 		ns.Stores = append(ns.Stores, s.Store)
 		if slices.Contains(own, s.ServiceAccount) {

@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"slices"
+
 	"github.com/eso-tenant/eso-tenant/generators/eso"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
@@ -36,6 +38,7 @@ type Platform struct {
 	Kubernetes  string // the cluster's version as major.minor; "" is not stated
 	Enforcement Enforcement
 	ESO         ESO
+	Admission   Admission
 	Providers   map[string]*Provider
 	Flux        *Flux // nil: no Flux objects
 	// Own are the platform team's own namespaces that use ESO, as a tenant called
@@ -58,8 +61,8 @@ type Enforcement string
 
 // The states of enforcement.
 const (
-	Observe Enforcement = "observe" // ESO's role stays as upstream has it
-	Enforce Enforcement = "enforce" // ESO's role is trimmed
+	Observe Enforcement = "observe" // ESO's role stays as upstream has it; policies warn
+	Enforce Enforcement = "enforce" // ESO's role is trimmed; policies refuse
 )
 
 // RBACMode says who makes ESO's own ClusterRole. The zero value is not valid.
@@ -83,6 +86,25 @@ type ESO struct {
 	// StoreAPIVersion is the API version of SecretStores.
 	StoreAPIVersion string
 	Options         eso.Options // what is trimmed, and which features are in use
+}
+
+// ServiceAccounts are all that ESO's parts run as in its namespace, sorted: the
+// controller, and the webhook and the cert-controller, by the names that the
+// chart's values give them and by those that follow the release's.
+// Source: external-secrets v0.20.4, chart templates/_helpers.tpl:153-170.
+func (e ESO) ServiceAccounts() []string {
+	names := []string{e.ServiceAccount}
+	for _, prefix := range []string{defaultRelease, e.HelmRelease} {
+		names = append(names, prefix+"-webhook", prefix+"-cert-controller")
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Refuses tells whether the policies of admission are made and refuse, rather
+// than warn.
+func (p *Platform) Refuses() bool {
+	return p.Enforcement == Enforce && p.Admission.Engine == ValidatingAdmissionPolicy
 }
 
 // Provider is an entry of the Platform's catalogue.

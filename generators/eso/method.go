@@ -25,9 +25,13 @@ type Method struct {
 	Fixed    map[string]string // fields with the one value that makes ESO use the method
 	Defaults map[string]string // fields of ESO's API with a default that its CRD fills in
 	// Refused are fields that log in with a stored credential or as ESO itself.
-	Refused  []string
-	Since    string // the first chart release with it; "" for all on record
-	Evidence string // in ESO's source at v2.9.0
+	Refused []string
+	// Seconds is the life of the tokens that ESO asks for; where it states none, the API server's default. SecondsField is
+	// the field that says otherwise, if there is one.
+	Seconds      int
+	SecondsField string
+	Since        string // the first chart release with it; "" for all on record
+	Evidence     string // in ESO's source at v2.9.0
 }
 
 // IdentityField is a part of a store's identity, which is the tenant's to state.
@@ -62,6 +66,7 @@ var methods = []Method{
 		Identity: []IdentityField{{Name: "role", Path: "auth.kubernetes.role", Principal: true}, {Name: "path", Path: "path", Override: true}},
 		Defaults: map[string]string{"auth.kubernetes.mountPath": "kubernetes"},
 		Refused:  append([]string{"auth.kubernetes.secretRef"}, vaultRefused...),
+		Seconds:  600,
 		Evidence: "providers/v1/vault/auth.go:135-166, providers/v1/vault/auth_kubernetes.go:74-96",
 	},
 	{
@@ -71,6 +76,7 @@ var methods = []Method{
 		Identity: []IdentityField{{Name: "role", Path: "auth.jwt.role", Principal: true}, {Name: "path", Path: "path", Override: true}},
 		Defaults: map[string]string{"auth.jwt.path": "jwt"},
 		Refused:  append([]string{"auth.jwt.secretRef"}, vaultRefused...),
+		Seconds:  600, SecondsField: "auth.jwt.kubernetesServiceAccountToken.expirationSeconds",
 		Evidence: "providers/v1/vault/auth_jwt.go:53-70",
 	},
 	{
@@ -82,6 +88,7 @@ var methods = []Method{
 			{Name: "roleARN", Annotation: AnnotationRoleARN, Principal: true},
 		},
 		Refused:  append([]string{"auth.iam.secretRef"}, vaultRefused...),
+		Seconds:  3600,
 		Evidence: "providers/v1/vault/iamauth/iamauth.go:146-204",
 	},
 	{
@@ -93,6 +100,7 @@ var methods = []Method{
 			{Name: "serviceAccount", Annotation: AnnotationGSA, Principal: true},
 		},
 		Refused: append([]string{"auth.gcp.secretRef", "auth.gcp.serviceAccountRef"}, vaultRefused...),
+		Seconds: 900,
 		Since:   "1.1.0", Evidence: "providers/v1/vault/auth_gcp.go:140-166",
 	},
 	{
@@ -100,6 +108,7 @@ var methods = []Method{
 		Adds:     []string{awsAudience},
 		Identity: []IdentityField{{Name: "roleARN", Annotation: AnnotationRoleARN, Principal: true}},
 		Refused:  []string{"auth.secretRef"},
+		Seconds:  3600,
 		Evidence: "providers/v1/aws/auth/auth.go:256-301, providers/v1/aws/auth/token_fetcher.go:43-54",
 	},
 	{
@@ -110,6 +119,7 @@ var methods = []Method{
 		},
 		Fixed:    map[string]string{"authType": "WorkloadIdentity"},
 		Refused:  []string{"authSecretRef", "identityId"},
+		Seconds:  3600,
 		Evidence: "providers/v1/azure/keyvault/keyvault.go:1088-1225",
 	},
 	{
@@ -117,6 +127,7 @@ var methods = []Method{
 		Adds:     []string{"{auth.workloadIdentity.clusterProjectID}.svc.id.goog"},
 		Identity: []IdentityField{{Name: "serviceAccount", Annotation: AnnotationGSA, Principal: true}},
 		Refused:  []string{"auth.secretRef"},
+		Seconds:  900,
 		Evidence: "providers/v1/gcp/secretmanager/workload_identity.go:138-232,265-279",
 	},
 	{
@@ -129,17 +140,20 @@ var methods = []Method{
 			"auth.secretRef", "auth.workloadIdentityFederation.credConfig", "auth.workloadIdentityFederation.awsSecurityCredentials",
 			"auth.workloadIdentityFederation.externalTokenEndpoint",
 		},
-		Since: "0.20.1", Evidence: "providers/v1/gcp/secretmanager/workload_identity_federation.go:186-213,333-352,454-480",
+		Seconds: 900,
+		Since:   "0.20.1", Evidence: "providers/v1/gcp/secretmanager/workload_identity_federation.go:186-213,333-352,454-480",
 	},
 	{
 		ID: "kubernetes", Provider: "kubernetes", Reference: "auth.serviceAccount",
 		Identity: []IdentityField{{Name: "remoteNamespace", Path: "remoteNamespace", Principal: true, Override: true}},
 		Refused:  []string{"authRef", "auth.cert", "auth.token"},
+		Seconds:  3600,
 		Evidence: "runtime/esutils/k8s_rest_config.go:167-182",
 	},
 	{
 		ID: "crd", Provider: "crd", Reference: "auth.serviceAccount",
 		Refused: []string{"authRef", "auth.cert", "auth.token"},
+		Seconds: 3600,
 		Since:   "2.8.0", Evidence: "providers/v1/crd/provider.go:128",
 	},
 	{
@@ -147,6 +161,7 @@ var methods = []Method{
 		Reference: "authSecretRef.kubernetesAuth.serviceAccountRef",
 		Identity:  []IdentityField{{Name: "accessID", Path: "authSecretRef.kubernetesAuth.accessID", Principal: true}},
 		Refused:   []string{"authSecretRef.kubernetesAuth.secretRef"},
+		Seconds:   600,
 		Evidence:  "providers/v1/akeyless/akeyless_api.go:410-498",
 	},
 	{
@@ -155,12 +170,14 @@ var methods = []Method{
 		Identity: []IdentityField{
 			{Name: "clientID", Annotation: AnnotationClientID, Principal: true}, {Name: "tenantID", Annotation: AnnotationTenantID},
 		},
-		Since: "2.8.0", Evidence: "providers/v1/akeyless/azure_cloud_id.go:61-105",
+		Seconds: 600,
+		Since:   "2.8.0", Evidence: "providers/v1/akeyless/azure_cloud_id.go:61-105",
 	},
 	{
 		ID: "conjur-jwt", Provider: "conjur", Selector: "auth.jwt", Reference: "auth.jwt.serviceAccountRef",
 		Identity: []IdentityField{{Name: "hostID", Path: "auth.jwt.hostId", Principal: true}},
 		Refused:  []string{"auth.apikey", "auth.cert", "auth.jwt.secretRef"},
+		Seconds:  600,
 		Since:    "0.9.6", Evidence: "providers/v1/conjur/auth_jwt.go:34-86",
 	},
 	{
@@ -168,6 +185,7 @@ var methods = []Method{
 		Adds:    []string{"api"},
 		Fixed:   map[string]string{"principalType": "Workload"},
 		Refused: []string{"auth"},
+		Seconds: 3600,
 		Since:   "0.9.9", Evidence: "providers/v1/oracle/serviceaccount.go:41-69, providers/v1/oracle/oracle.go:622-678",
 	},
 	{
@@ -177,14 +195,16 @@ var methods = []Method{
 			{Name: "identity", Path: "auth.oidcConfig.identity", Principal: true}, {Name: "project", Path: "project", Override: true}, {Name: "config", Path: "config", Override: true},
 		},
 		Refused: []string{"auth.secretRef"},
-		Since:   "1.2.0", Evidence: "providers/v1/doppler/auth_oidc.go:53-80, runtime/oidc/token_manager.go:144-194",
+		Seconds: 600, SecondsField: "auth.oidcConfig.expirationSeconds",
+		Since: "1.2.0", Evidence: "providers/v1/doppler/auth_oidc.go:53-80, runtime/oidc/token_manager.go:144-194",
 	},
 	{
 		ID: "pulumi-oidc", Provider: "pulumi", Selector: "auth.oidcConfig", Reference: "auth.oidcConfig.serviceAccountRef",
 		Asks:     []string{"https://api.pulumi.com"},
 		Identity: []IdentityField{{Name: "project", Path: "project", Override: true}, {Name: "environment", Path: "environment", Override: true}},
 		Refused:  []string{"accessToken", "auth.accessToken"},
-		Since:    "2.5.0", Evidence: "providers/v1/pulumi/auth_oidc.go:60-87",
+		Seconds:  600, SecondsField: "auth.oidcConfig.expirationSeconds",
+		Since: "2.5.0", Evidence: "providers/v1/pulumi/auth_oidc.go:60-87",
 	},
 }
 

@@ -39,6 +39,7 @@ const (
 
 	// The platform.
 	PlatformMissing       Rule = "platform-missing"
+	AdmissionUnsupported  Rule = "admission-unsupported"
 	ESOAdvisory           Rule = "eso-advisory"
 	UpgradeTooFar         Rule = "upgrade-too-far"
 	ESOVersionUnknown     Rule = "eso-version-unknown"
@@ -53,6 +54,7 @@ const (
 	AudienceMissing       Rule = "audience-missing"
 	AudienceAPIServer     Rule = "audience-api-server"
 	AudienceTooMany       Rule = "audience-too-many"
+	TokenLifetime         Rule = "token-lifetime"
 	SameClusterSecrets    Rule = "same-cluster-secrets"
 	PatternInvalid        Rule = "pattern-invalid"
 	PolicyLabelProtected  Rule = "policy-label-protected"
@@ -174,6 +176,7 @@ var rules = map[Rule]Info{
 	NotYet:        {Error, "a field that is accepted is also acted on by this version"},
 
 	PlatformMissing:       {Error, "there is a Platform for the tenants to live on"},
+	AdmissionUnsupported:  {Error, "the cluster serves the admission policies that are made"},
 	ESOAdvisory:           {Warning, "the release in use has no known weakness"},
 	UpgradeTooFar:         {Error, "stores are served by both releases of an upgrade"},
 	ESOVersionUnknown:     {Error, "the External Secrets Operator's release is one whose roles are known"},
@@ -188,6 +191,7 @@ var rules = map[Rule]Info{
 	AudienceMissing:       {Error, "a token's audience is stated where the operator adds none"},
 	AudienceAPIServer:     {Error, "a token for another server is never valid at the API server"},
 	AudienceTooMany:       {Error, "a token has at most four audiences"},
+	TokenLifetime:         {Error, "no provider asks for tokens that live longer than admission allows"},
 	SameClusterSecrets:    {Error, "a store of this same cluster names the Secrets that it may read"},
 	PatternInvalid:        {Error, "a policy's pattern is a valid regular expression"},
 	PolicyLabelProtected:  {Error, "a policy does not hand out keys that fences rely on"},

@@ -1,0 +1,152 @@
+package admissioncheck
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+)
+
+// swaps are the mistakes that are planted, each where it fits, one at a time.
+var swaps = [][2]string{
+	{" && ", " || "},
+	{" || ", " && "},
+	{" == ", " != "},
+	{" != ", " == "},
+	{" <= ", " < "},
+	{" <= ", " <= 1 + "},
+	{" >= ", " > "},
+	{"!(", "("},
+	{"!variables", "variables"},
+	{"!namespaceObject", "namespaceObject"},
+	{"!has", "has"},
+	{"[0]", "[1]"},
+	{"[1]", "[0]"},
+	{"[2]", "[0]"},
+	{"[3]", "[0]"},
+	{"'use'", "'get'"},
+	{".name(", ".subresource("},
+	{".namespace(request.namespace)", ""},
+	{".group('eso-tenant.dev')", ".group('')"},
+	{".resource('fencedserviceaccounts')", ".resource('mintgrants')"},
+	{".resource('mintgrants')", ".resource('fencedserviceaccounts')"},
+	{"authorizer.serviceAccount('eso', 'blue-external-secrets')", "authorizer"},
+	{"request.userInfo.username", "request.name"},
+	{"'system:serviceaccount:eso:blue-external-secrets'", "'nobody'"},
+	{"'system:serviceaccount:eso:external-secrets-webhook'", "'nobody'"},
+	{"'system:serviceaccount:eso:blue-cert-controller'", "'nobody'"},
+	{"'kubernetes.io/service-account-token'", "'nothing'"},
+	{"'bootstrap.kubernetes.io/token'", "'nothing'"},
+	{"'CREATE'", "'UPDATE'"},
+	{"oldObject", "object"},
+	{"'Pod'", "'Node'"},
+	{"'system:nodes'", "'system:authenticated'"},
+	{"'eso-tenant.dev/tenant'", "'nothing'"},
+	{"'kubernetes.io/service-account.name'", "'nothing'"},
+	{"request.name + '='", "'='"},
+}
+
+// harmless are changes that no request tells from the policy as it is, and why.
+var harmless = map[string]string{
+	"mint validation 2: size(variables.audiences) < 0 || variables.grants.name(request.name + '=' + variables.audiences[0]).check('use').allowed()": "an empty list is refused by validation 1 already",
+}
+
+// place is an expression of a policy that can be changed.
+type place struct {
+	name    string
+	text    *string
+	logical bool // it is true or false
+}
+
+func placesOf(p *admissionv1.ValidatingAdmissionPolicy) []place {
+	var all []place
+	short := p.Name[len("eso-tenant-blue-"):]
+	for i := range p.Spec.MatchConditions {
+		c := &p.Spec.MatchConditions[i]
+		all = append(all, place{short + " condition " + c.Name, &c.Expression, true})
+	}
+	for i := range p.Spec.Variables {
+		v := &p.Spec.Variables[i]
+		all = append(all, place{short + " variable " + v.Name, &v.Expression, v.Name == "fenced"})
+	}
+	for i := range p.Spec.Validations {
+		all = append(all, place{fmt.Sprintf("%s validation %d", short, i), &p.Spec.Validations[i].Expression, true})
+	}
+	return all
+}
+
+// mutants are the texts that an expression could be by mistake.
+func mutants(pl place) []string {
+	found := map[string]bool{}
+	for _, swap := range swaps {
+		for at := 0; ; {
+			i := strings.Index((*pl.text)[at:], swap[0])
+			if i < 0 {
+				break
+			}
+			at += i
+			found[(*pl.text)[:at]+swap[1]+(*pl.text)[at+len(swap[0]):]] = true
+			at += len(swap[0])
+		}
+	}
+	if pl.logical {
+		found["true"], found["false"] = true, true
+	}
+	delete(found, *pl.text)
+	return slices.Sorted(maps.Keys(found))
+}
+
+// TestMutations: whatever is changed in an expression, a decision of that policy changes with it.
+func TestMutations(t *testing.T) {
+	clusters := [2]*cluster{render(t), render(t).give(t, "*", "*", "use")}
+	unused, count := maps.Clone(harmless), 0
+	for _, p := range clusters[0].policies {
+		want := outcomes(t, clusters, p)
+		for _, pl := range placesOf(p) {
+			original := *pl.text
+			for _, mutant := range mutants(pl) {
+				count++
+				*pl.text = mutant
+				name := pl.name + ": " + mutant
+				caught := !slices.Equal(outcomes(t, clusters, p), want)
+				if caught == (harmless[name] != "") {
+					t.Errorf("caught: %v\n%s", caught, name)
+				}
+				delete(unused, name)
+			}
+			*pl.text = original
+		}
+	}
+	for name := range unused {
+		t.Errorf("no such change: %s", name)
+	}
+	t.Logf("%d changes", count)
+}
+
+// outcomes are what comes of all decisions by a policy alone: in a cluster as it is to be, and where ESO has all rights.
+func outcomes(t *testing.T, clusters [2]*cluster, p *admissionv1.ValidatingAdmissionPolicy) []string {
+	t.Helper()
+	var all []string
+	for i, list := range [][]decision{decisions(), allRights()} {
+		hooks := []validating.PolicyHook{clusters[i].hook(p)}
+		for _, d := range list {
+			all = append(all, clusters[i].judge(t, hooks, d.request).refused)
+		}
+	}
+	return all
+}
+
+// TestUnbound: each binding is missed.
+func TestUnbound(t *testing.T) {
+	c := render(t)
+	for _, p := range c.policies {
+		unbound := &cluster{objects: c.objects, namespaces: c.namespaces}
+		if with, without := outcomes(t, [2]*cluster{c, c}, p), outcomes(t, [2]*cluster{unbound, unbound}, p); slices.Equal(with, without) {
+			t.Errorf("%s refuses nothing", p.Name)
+		}
+	}
+}

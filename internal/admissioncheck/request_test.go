@@ -1,0 +1,115 @@
+package admissioncheck
+
+import (
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/authentication/user"
+)
+
+// request is one that RBAC has let through.
+type request struct {
+	user            user.Info
+	operation       admission.Operation
+	namespace, name string
+	resource, sub   string
+	object, old     runtime.Object
+}
+
+func (q request) attributes() admission.Attributes {
+	return admission.NewAttributesRecord(q.object, q.old, q.object.GetObjectKind().GroupVersionKind(), q.namespace, q.name,
+		schema.GroupVersionResource{Version: "v1", Resource: q.resource}, q.sub, q.operation, nil, false, q.user)
+}
+
+func account(namespace, name string) user.Info { return serviceaccount.UserInfo(namespace, name, "") }
+
+func person(name string, groups ...string) user.Info {
+	return &user.DefaultInfo{Name: name, Groups: append(groups, user.AllAuthenticated)}
+}
+
+// Who asks.
+var (
+	controller     = account("eso", "blue-external-secrets")
+	webhook        = account("eso", "external-secrets-webhook")
+	certController = account("eso", "blue-cert-controller")
+	otherESO       = account("eso-green", "green-external-secrets")
+	member         = person("alice", "web-devs") // with edit or admin in web
+	administrator  = person("root", user.SystemPrivilegedGroup)
+	kubelet        = person("system:node:one", user.NodesGroup)
+	nobodysNode    = person("system:node:one")
+	tokens         = account("kube-system", "service-account-controller")
+	managers       = person("system:kube-controller-manager")
+	replicaSets    = account("kube-system", "replicaset-controller")
+	itself         = account("web", "vault-access-sa")
+)
+
+// A change to a token request.
+type change func(*authenticationv1.TokenRequestSpec)
+
+func audiences(list ...string) change {
+	return func(s *authenticationv1.TokenRequestSpec) { s.Audiences = list }
+}
+
+func seconds(n int64) change {
+	return func(s *authenticationv1.TokenRequestSpec) { s.ExpirationSeconds = &n }
+}
+
+func noSeconds(s *authenticationv1.TokenRequestSpec) { s.ExpirationSeconds = nil }
+
+func boundTo(kind string) change {
+	return func(s *authenticationv1.TokenRequestSpec) {
+		s.BoundObjectRef = &authenticationv1.BoundObjectReference{Kind: kind, APIVersion: "v1", Name: "one"}
+	}
+}
+
+// mint asks for a token of ten minutes for vault, as ESO does.
+func mint(who user.Info, namespace, name string, changes ...change) request {
+	token := &authenticationv1.TokenRequest{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "authentication.k8s.io/v1", Kind: "TokenRequest"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+	}
+	for _, c := range append([]change{audiences("vault"), seconds(600)}, changes...) {
+		c(&token.Spec)
+	}
+	return request{who, admission.Create, namespace, name, "serviceaccounts", "token", token, nil}
+}
+
+const (
+	tokenType     = corev1.SecretTypeServiceAccountToken
+	bootstrapType = corev1.SecretTypeBootstrapToken
+)
+
+// secret makes a Secret, for a service account if there is a name.
+func secret(who user.Info, namespace string, kind corev1.SecretType, name string) request {
+	return request{who, admission.Create, namespace, "s", "secrets", "", secretFor(namespace, kind, name), nil}
+}
+
+// secretChange makes a Secret of one service account another's.
+func secretChange(who user.Info, namespace string, kind corev1.SecretType, before, after string) request {
+	q := secret(who, namespace, kind, after)
+	q.operation, q.old = admission.Update, secretFor(namespace, kind, before)
+	return q
+}
+
+func secretFor(namespace string, kind corev1.SecretType, name string) *corev1.Secret {
+	s := &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "s"}, Type: kind,
+	}
+	if name != "" {
+		s.Annotations = map[string]string{corev1.ServiceAccountNameKey: name}
+	}
+	return s
+}
+
+// pod makes a pod that runs as a service account.
+func pod(who user.Info, namespace, name string) request {
+	return request{who, admission.Create, namespace, "p", "pods", "", &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"}, Spec: corev1.PodSpec{ServiceAccountName: name},
+	}, nil}
+}
