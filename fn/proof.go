@@ -2,6 +2,7 @@ package fn
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/eso-tenant/eso-tenant/generators"
@@ -23,12 +24,13 @@ func (r *Rendering) Expectation() (verify.Input, error) {
 	}
 	p := c.Platform
 	in := verify.Input{
-		ESO: ESOAccounts(p.ESO), Specified: true, Minor: p.Kubernetes,
+		ESO: esoAccounts(p.ESO), Specified: true, Minor: p.Kubernetes,
 		WritesMoved: p.ESO.RBAC == schema.Replace && slices.Contains(p.ESO.Options.Trims, eso.TrimSecretWrites),
 		Observing:   p.Enforcement == schema.Observe,
 	}
+	fences := map[verify.Account]*verify.Fence{}
 	for _, s := range p.SharedStores {
-		in.Fences = append(in.Fences, fenceOf(schema.PlatformTenant, p.ESO.Namespace, s.Store))
+		meant(fences, schema.PlatformTenant, p.ESO.Namespace, s.Store)
 	}
 	tenants := c.Tenants
 	if p.Own != nil {
@@ -37,9 +39,12 @@ func (r *Rendering) Expectation() (verify.Input, error) {
 	for _, t := range tenants {
 		for _, ns := range t.Namespaces {
 			for _, s := range ns.Stores {
-				in.Fences = append(in.Fences, fenceOf(t.Name, ns.Name, s))
+				meant(fences, t.Name, ns.Name, s)
 			}
 		}
+	}
+	for _, f := range fences { // verify sorts them
+		in.Fences = append(in.Fences, *f)
 	}
 	return in, nil
 }
@@ -51,22 +56,27 @@ func (r *Rendering) only() (*schema.Cluster, error) {
 	return r.clusters[0], nil
 }
 
-func fenceOf(tenant, namespace string, s *schema.Store) verify.Fence {
-	return verify.Fence{
-		Account: verify.Account{Namespace: namespace, Name: s.ServiceAccount}, Tenant: tenant,
-		Audiences: s.TokenAudiences(namespace), At: s.Position,
+// meant adds what a store means its service account to have. Stores may share one.
+func meant(fences map[verify.Account]*verify.Fence, tenant, namespace string, s *schema.Store) {
+	account := verify.Account{Namespace: namespace, Name: s.ServiceAccount}
+	f := fences[account]
+	if f == nil {
+		f = &verify.Fence{Account: account, Tenant: tenant, At: s.Position, Annotations: map[string]string{}}
+		fences[account] = f
 	}
+	f.Audiences = append(f.Audiences, s.TokenAudiences(namespace)...)
+	maps.Copy(f.Annotations, s.Annotations())
 }
 
-// ESOAccounts are the service accounts of an installation: the controller's,
-// the webhook's, and the certificate controller's (chart 2.9.0, _helpers.tpl).
-func ESOAccounts(e schema.ESO) []rbac.Subject {
-	full := eso.FullName(e.HelmRelease)
-	return []rbac.Subject{
-		rbac.ServiceAccount(e.Namespace, e.ServiceAccount),
-		rbac.ServiceAccount(e.Namespace, full+"-webhook"),
-		rbac.ServiceAccount(e.Namespace, full+"-cert-controller"),
+// esoAccounts are the service accounts of an installation, the controller's first.
+func esoAccounts(e schema.ESO) []rbac.Subject {
+	all := []rbac.Subject{rbac.ServiceAccount(e.Namespace, e.ServiceAccount)}
+	for _, name := range e.ServiceAccounts() {
+		if name != e.ServiceAccount {
+			all = append(all, rbac.ServiceAccount(e.Namespace, name))
+		}
 	}
+	return all
 }
 
 // Objects are what a rendering's only cluster would hold, unwritten. Each one's

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -59,7 +57,7 @@ input, or rev:path in git; with --live, B is the cluster itself.`,
 	addChoice(cmd, &flags.format, "format", []diffFormat{diffText, diffJSON, diffMarkdown}, "`format`: text, json, markdown (for a pull request)")
 	f := cmd.Flags()
 	f.BoolVar(&flags.failOnGrowth, "fail-on-growth", false, "exit with 1 if somebody may do more than before")
-	f.StringVar(&flags.cluster, "cluster", "", "of specifications: the Platform, where there are several")
+	f.StringVar(&flags.cluster, "cluster", "", "the Platform, where there are several")
 	f.StringSliceVar(&flags.platform, "platform", nil, "`path` of specifications that say what is meant")
 	f.BoolVar(&flags.live, "live", false, "ask the cluster, by kubectl, in place of B")
 	f.StringVar(&flags.context, "context", "", "with --live: the kubeconfig's `context`")
@@ -92,10 +90,7 @@ type difference struct {
 func (d *difference) empty() bool { return len(d.objects) == 0 && d.power.Empty() }
 
 func (s streams) diff(ctx context.Context, operands []string, flags *diffFlags) error {
-	// Two clusters are held at once, which is more than the limit that main sets
-	// for what comes and goes.
-	debug.SetGCPercent(100)
-	debug.SetMemoryLimit(math.MaxInt64)
+	holdAll()
 	progress := s.progress("comparing")
 	found, problems, err := s.compare(ctx, operands, flags)
 	progress.stop()
@@ -124,7 +119,7 @@ func (s streams) compare(ctx context.Context, operands []string, flags *diffFlag
 	}
 	var after *side
 	if flags.live {
-		after, err = s.cluster(ctx, flags.context, before)
+		after, err = readCluster(ctx, flags.context, before)
 	} else {
 		after, err = s.side(ctx, operands[1], flags.cluster)
 	}

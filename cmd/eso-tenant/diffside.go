@@ -89,7 +89,8 @@ func (r reading) side(name, cluster string) (*side, error) {
 	if one.problems = slices.Concat(unreadable, problems); one.problems.Errors() > 0 {
 		return one, nil
 	}
-	return one, one.render(rendering, sources, cluster)
+	err := one.render(rendering, sources, cluster)
+	return one, err
 }
 
 func isCUE(src schema.Source) bool { return path.Ext(src.File) == ".cue" }
@@ -113,7 +114,7 @@ func (d *side) render(rendering *fn.Rendering, sources []schema.Source, cluster 
 	if err != nil {
 		return failed(err)
 	}
-	d.objects, d.expected = append(rendered, beside(d.objects, rendered, sources)...), &expected
+	d.objects, d.expected = slices.Concat(rendered, beside(d.objects, rendered, sources)), &expected
 	return nil
 }
 
@@ -139,15 +140,15 @@ func managed(o *inventory.Object) bool {
 	return inventory.Text(o.Fields, "metadata", "labels", generators.LabelManagedBy) == generators.ManagedBy
 }
 
-// cluster reads a cluster. In the first side, whatever else the cluster has is
+// readCluster reads a cluster. In the first side, whatever else the cluster has is
 // there as well, or all of it would count as lost or gained.
-func (s streams) cluster(ctx context.Context, kubeContext string, first *side) (*side, error) {
+func readCluster(ctx context.Context, kubeContext string, first *side) (*side, error) {
 	set, err := live(ctx, kubeContext, verify.Kinds)
 	if err != nil {
 		return nil, failed(err)
 	}
 	first.objects = slices.DeleteFunc(first.objects, func(o inventory.Object) bool {
-		return !verify.Kinds(o.Group(), o.Kind) || o.Kind == "Secret"
+		return !verify.Kinds(o.Group(), o.Kind) || slices.Contains(unasked, o.Kind) || o.Group() == "generators.external-secrets.io"
 	})
 	index, _ := diff.NewIndex(first.objects)
 	for _, o := range set.Objects {
@@ -157,6 +158,9 @@ func (s streams) cluster(ctx context.Context, kubeContext string, first *side) (
 	}
 	return &side{name: "the cluster", objects: set.Objects}, nil
 }
+
+// unasked are kinds that the prover knows and a cluster is not asked for.
+var unasked = []string{"Secret", "ReplicaSet", "MutatingWebhookConfiguration", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
 
 // doubles reports objects that are there twice in two forms.
 func doubles(found []diff.Double) problem.List {

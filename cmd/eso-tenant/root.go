@@ -88,8 +88,7 @@ accounts, Roles that let the operator mint tokens for just these, and the
 operator's ClusterRole without the right to mint for any.
 
 Without a command, it is a KRM function: a ResourceList on standard input.`,
-		Example: `  eso-tenant vet examples/quickstart
-  eso-tenant render examples/quickstart
+		Example: `  eso-tenant render examples/quickstart
   eso-tenant render examples/fleet -o rendered`,
 		Args:          noUnknownCommand,
 		SilenceErrors: true,
@@ -104,7 +103,7 @@ Without a command, it is a KRM function: a ResourceList on standard input.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newInit(s), newVerify(s), newWhoCan(s), newDiff(s), newVet(s), newRender(s), newVersion(s))
+	root.AddCommand(newInit(s), newAdopt(s), newVerify(s), newWhoCan(s), newDiff(s), newVet(s), newRender(s), newVersion(s))
 	root.AddCommand(newExplain(s), newSchema(s), newCompletion(s), newMan(s))
 	completeFlags(root)
 	arrange(root)

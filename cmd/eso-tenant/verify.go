@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -28,9 +30,9 @@ type proofFlags struct {
 // add gives a command the flags.
 func (f *proofFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.platform, "platform", nil, "`path` of the specifications that say what is meant")
+	flags.StringSliceVar(&f.platform, "platform", nil, "`path` of specifications: what is meant")
 	flags.StringVar(&f.cluster, "cluster", "", "the Platform to prove, where there are several")
-	flags.StringSliceVar(&f.requester, "requester", nil, "ESO's service account, as `namespace/name`")
+	flags.StringSliceVar(&f.requester, "requester", nil, "ESO's `account`, as namespace/name")
 	flags.BoolVar(&f.live, "live", false, "ask the cluster, by kubectl")
 	flags.StringVar(&f.context, "context", "", "with --live: the kubeconfig's `context`")
 }
@@ -57,7 +59,7 @@ What stands in the way of the proof is a problem, with its path, step by step.`,
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&allow, "allow", "", "`file` of what is accepted, each with reason and end")
+	cmd.Flags().StringVar(&allow, "allow", "", "`file` of what is known and accepted")
 	report = s.reporter(cmd, s.out)
 	return cmd
 }
@@ -89,7 +91,7 @@ func (s streams) verify(ctx context.Context, flags *proofFlags, allow string, re
 // reportProof reports, for machines with the verdicts.
 func (r *reporter) reportProof(problems problem.List, p *proof) error {
 	r.verdicts = map[string]string{}
-	for power, verdict := range p.report.Concluded(problems) {
+	for power, verdict := range verify.Concluded(problems) {
 		r.verdicts[string(power)] = string(verdict)
 	}
 	return r.report(problems, nil)
@@ -136,8 +138,16 @@ func requesters(names []string) ([]rbac.Subject, error) {
 	return all, nil
 }
 
+// holdAll lifts the limit that main sets for what comes and goes: a proof holds
+// a whole cluster, and the collector would find nothing to free.
+func holdAll() {
+	debug.SetGCPercent(100)
+	debug.SetMemoryLimit(math.MaxInt64)
+}
+
 // load reads objects, and the specifications that say what is meant.
 func (s streams) load(ctx context.Context, flags *proofFlags) (*proof, error) {
+	holdAll()
 	p := &proof{report: &verify.Report{}}
 	set, unread, err := s.objects(ctx, flags)
 	if err != nil {
@@ -216,7 +226,7 @@ func (s streams) expect(p *proof, paths []string, cluster string) error {
 // conclusion is what the proof comes to, for people.
 func (p *proof) conclusion(problems problem.List) string {
 	var b strings.Builder
-	verdicts := p.report.Concluded(problems)
+	verdicts := verify.Concluded(problems)
 	for _, power := range []verify.Power{verify.Mint, verify.Write, verify.Read} {
 		fmt.Fprintf(&b, "%-6s %s\n", power, p.meaning(power, verdicts[power]))
 	}

@@ -37,11 +37,11 @@ a subresource: deployments.apps, pods/exec.`,
 			if err := checkStated(cmd, "in", "namespace", "cluster", "context"); err != nil {
 				return err
 			}
-			return s.whoCan(cmd.Context(), flags, q)
+			return s.whoCan(cmd.Context(), flags, &q)
 		},
 	}
-	cmd.Flags().StringSliceVar(&flags.paths, "in", nil, "`path` of specifications, manifests or a dump (default .)")
-	cmd.Flags().StringVar(&flags.cluster, "cluster", "", "of specifications: the Platform, where there are several")
+	cmd.Flags().StringSliceVar(&flags.paths, "in", nil, "specifications, manifests or a dump (`path`; default .)")
+	cmd.Flags().StringVar(&flags.cluster, "cluster", "", "the Platform, where there are several")
 	cmd.Flags().BoolVar(&flags.live, "live", false, "ask the cluster, by kubectl")
 	cmd.Flags().StringVar(&flags.context, "context", "", "with --live: the kubeconfig's `context`")
 	cmd.Flags().StringVarP(&q.namespace, "namespace", "n", "", "where; without it, in the whole cluster")
@@ -74,7 +74,7 @@ func (q *asking) parse(args []string) error {
 }
 
 // requests are what the question asks of the API server: to read is any of three.
-func (q asking) requests() []rbac.Request {
+func (q *asking) requests() []rbac.Request {
 	verbs := []string{q.verb}
 	if q.verb == "read" {
 		verbs = []string{"get", "list", "watch"}
@@ -86,7 +86,7 @@ func (q asking) requests() []rbac.Request {
 	return all
 }
 
-func (s streams) whoCan(ctx context.Context, flags *proofFlags, q asking) error {
+func (s streams) whoCan(ctx context.Context, flags *proofFlags, q *asking) error {
 	p, err := s.load(ctx, flags)
 	if err != nil {
 		return err

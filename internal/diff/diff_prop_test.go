@@ -1,6 +1,7 @@
 package diff_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"testing"
@@ -140,7 +141,7 @@ func TestPropReadsOnly(t *testing.T) {
 		b, _ := diff.NewIndex(after)
 		diff.Between(a, b, diff.Options{})
 		now, err := json.Marshal([]any{before, after})
-		if err != nil || string(was) != string(now) {
+		if err != nil || !bytes.Equal(was, now) {
 			t.Errorf("%s\nbecame\n%s (%v)", was, now, err)
 		}
 	})

@@ -18,7 +18,8 @@ is for somebody to look at. The examples are run by tests. Where one shows no Pl
 `
 
 const documentTenant = `
-The examples of the proof are objects of the cluster. They are added to what that Platform renders with this tenant; an
+The examples of the proof are objects of the cluster. They are added to what that Platform renders with this tenant, and
+with ` + "`" + `admission: {engine: none}` + "`" + `: admission policies close some of the ways, and the page of each such rule says so. An
 object takes the place of a rendered one of the same kind and name:
 
 `

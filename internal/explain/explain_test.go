@@ -28,6 +28,7 @@ var withoutExample = map[problem.Rule]string{
 	problem.TooManyProblems:  "takes a thousand problems",
 	problem.CUETooLong:       "takes as long as the bound is",
 	problem.SchemaOther:      "no document is known that gives it",
+	problem.MintUnexplained:  "is about an audit log: tests of adopt",
 	problem.AllowInvalid:     "is about an allow file: tests of fn",
 	problem.AllowExpired:     "is about an allow file and a date: tests of fn",
 	problem.AllowUnused:      "is about an allow file: tests of fn",
@@ -35,13 +36,13 @@ var withoutExample = map[problem.Rule]string{
 
 // beside are other problems that an example gives, and why.
 var beside = map[problem.Rule]map[problem.Rule]string{
-	problem.UpgradeTooFar: {problem.ESOAdvisory: "releases as old as these have some"},
-	problem.MintBootstrapToken: {
-		problem.MintTokenSecret: "the same right makes these Secrets, too",
-		problem.WriteSecrets:    "no tenant has a store in kube-system",
+	problem.UpgradeTooFar:      {problem.ESOAdvisory: "releases as old as these have some"},
+	problem.MintBootstrapToken: {problem.WriteSecrets: "no tenant has a store in kube-system"},
+	problem.ForeignReach:       {problem.MintTokenSecret: "the operator makes Secrets there, and can be the account, too"},
+	problem.RequesterUnknown: {
+		problem.ForeignSubject:  "who is not known to be the operator is somebody else",
+		problem.MintTokenSecret: "so is who makes Secrets there",
 	},
-	problem.StoreUnfenced:    {problem.StoreCannotMint: "nothing makes a Role for an account that nobody declares"},
-	problem.RequesterUnknown: {problem.ForeignSubject: "who is not known to be the operator is somebody else"},
 }
 
 // Bounds of an example, so that it is read.

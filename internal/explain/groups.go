@@ -43,9 +43,11 @@ var groups = []group{
 		problem.AdmissionWritable, problem.NamespaceWritable, problem.CRDWritable,
 	}},
 	{"The proof: what stands beside the fence", []problem.Rule{
-		problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod, problem.FencedSecrets,
+		problem.ForeignMint, problem.ForeignSubject, problem.ForeignReach, problem.OperatorOpen, problem.OperatorSecond,
+		problem.FencedRole, problem.FencedIdentity, problem.FencedPod, problem.FencedSecrets,
 		problem.StoreOwnIdentity, problem.SharedStoreOpen, problem.OperatorIdentity,
-		problem.StoreUnfenced, problem.StoreAccountMissing, problem.StoreCannotMint,
+		problem.StoreUnsafe, problem.StoreAudience, problem.StoreWritable,
+		problem.StoreUnfenced, problem.StoreAccountMissing, problem.StoreCannotMint, problem.MintUnexplained,
 		problem.WriteSecrets, problem.ReadSecrets,
 	}},
 	{"The proof: what leaves it open", []problem.Rule{

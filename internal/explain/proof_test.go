@@ -24,7 +24,11 @@ func ofProof(rule problem.Rule) bool {
 // those that the world does not have without it.
 func provenBeyondWorld(t *testing.T, rule problem.Rule, s Side) problem.List {
 	t.Helper()
-	in := world(t)
+	return beyond(t, world(t, PlatformYAML+withoutAdmission), rule, s)
+}
+
+func beyond(t *testing.T, in verify.Input, rule problem.Rule, s Side) problem.List {
+	t.Helper()
 	before := verify.Check(in).Problems
 	in.Objects = s.addTo(t, in.Objects)
 	if rule == problem.RequesterUnknown {
@@ -40,11 +44,37 @@ func provenBeyondWorld(t *testing.T, rule problem.Rule, s Side) problem.List {
 	})
 }
 
-// world is the fence that PlatformYAML and TenantYAML are rendered to.
-func world(t *testing.T) verify.Input {
+// closedByPolicies are the rules whose examples are closed by the policies that
+// PlatformYAML is rendered to. Their pages say so.
+var closedByPolicies = []problem.Rule{
+	problem.MintAny, problem.MintTokenSecret, problem.MintBootstrapToken, problem.MintAttest,
+	problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod,
+}
+
+// What is wrong is so with admission policies, too, but for what they close.
+func TestPoliciesClose(t *testing.T) {
+	guarded := world(t, PlatformYAML)
+	for rule := range problem.Rules() {
+		if !ofProof(rule) || withoutExample[rule] != "" {
+			continue
+		}
+		p := page(t, rule)
+		wrong := beyond(t, guarded, rule, p.Wrong)
+		is := slices.ContainsFunc(wrong, func(found problem.Problem) bool { return found.Rule == rule })
+		if closed := slices.Contains(closedByPolicies, rule); is == closed {
+			t.Errorf("%s: reported %t, closed by policies %t", rule, is, closed)
+		} else if closed && !strings.Contains(strings.Join(p.Why, " "), "The rendered ") {
+			t.Errorf("%s: the page does not say that a policy closes it", rule)
+		}
+	}
+}
+
+// world is the fence that a Platform and TenantYAML are rendered to. The
+// examples' has no admission policies: these close ways that they are about.
+func world(t *testing.T, platform string) verify.Input {
 	t.Helper()
 	r, problems := fn.Build([]schema.Source{
-		{File: "platform.yaml", Data: []byte(PlatformYAML)}, {File: "tenants/web.yaml", Data: []byte(TenantYAML)},
+		{File: "platform.yaml", Data: []byte(platform)}, {File: "tenants/web.yaml", Data: []byte(TenantYAML)},
 	})
 	if len(problems) > 0 {
 		t.Fatal(problems)

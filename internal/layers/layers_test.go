@@ -70,6 +70,7 @@ var rules = map[string]rule{
 		"k8s.io/apimachinery", "golang.org/x/sys",
 	}},
 
+	"internal/adopt":    {row: 6, outside: append([]string{"go.yaml.in/yaml/v3"}, objects...), pure: true},
 	"internal/scaffold": {row: 6, outside: []string{"sigs.k8s.io/kustomize/kyaml", "go.yaml.in/yaml/v3"}},
 
 	"cmd/eso-tenant":      {row: 7, outside: []string{"github.com/spf13/cobra", "golang.org/x/term", "charm.land/huh/v2"}},

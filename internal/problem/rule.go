@@ -122,6 +122,7 @@ const (
 	StoreUnfenced       Rule = "store-unfenced"
 	StoreAccountMissing Rule = "store-account-missing"
 	StoreCannotMint     Rule = "store-cannot-mint"
+	MintUnexplained     Rule = "mint-unexplained"
 	WriteSecrets        Rule = "write-secrets"
 	ReadSecrets         Rule = "read-secrets"
 
@@ -256,6 +257,7 @@ var rules = map[Rule]Info{
 	StoreUnfenced:       {Error, "the service account of a store is one that a tenant declares"},
 	StoreAccountMissing: {Error, "the service account of a store is there"},
 	StoreCannotMint:     {Error, "the operator may mint for the service account of each store"},
+	MintUnexplained:     {Warning, "every service account that the operator mints for is one that a store uses"},
 	WriteSecrets:        {Warning, "the operator writes Secrets in tenants' namespaces only"},
 	ReadSecrets:         {Warning, "it is known which Secrets the operator reads"},
 

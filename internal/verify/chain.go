@@ -61,7 +61,7 @@ func (w *world) account(f Fence) problem.List {
 		if len(o.List("secrets")) > 0 {
 			report(problem.FencedSecrets, o.At, "secrets", "fenced service account "+f.String()+" lists Secrets, which ESO falls back to where it may not mint", "remove the list, and the Secrets")
 		}
-		found = append(found, w.identityOf(&f, o)...)
+		found = append(found, identityOf(&f, o)...)
 	}
 	for _, token := range w.tokensOf[f.Account] {
 		report(problem.FencedSecrets, token.At, "", "Secret "+token.Namespace+"/"+token.Name+" holds a token of fenced service account "+f.String()+", without end", "delete the Secret")
@@ -77,7 +77,7 @@ func (w *world) account(f Fence) problem.List {
 }
 
 // identityOf reports an identity in a cloud that is not the one declared (T15).
-func (w *world) identityOf(f *Fence, o *inventory.Object) problem.List {
+func identityOf(f *Fence, o *inventory.Object) problem.List {
 	if f.Annotations == nil {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 func (w *world) reportOthers(told map[boundTo]bool) map[rbac.Ref]bool {
 	reported := map[rbac.Ref]bool{}
 	through := &detours{world: w, index: map[rbac.Ref]*detour{}}
-	writers := &storeWriters{world: w, index: map[cause]*storeWriter{}}
+	writers := &writers{world: w, index: map[writes]*writer{}}
 	for _, s := range w.auth.Subjects() {
 		if !w.concerns(s) {
 			continue
@@ -45,7 +45,7 @@ func (w *world) concerns(s rbac.Subject) bool {
 		return false
 	}
 	return slices.ContainsFunc(w.holdsOf(s), func(h hold) bool {
-		return !h.own && (h.Everywhere || w.tenanted[h.Namespace] || w.isOperators(h.Namespace) || h.can(changeStores))
+		return !h.own && (h.Everywhere || w.tenanted[h.Namespace] || w.isOperators(h.Namespace) || h.can(changeStores) || h.can(changeNamespaces))
 	})
 }
 
@@ -96,8 +96,8 @@ func (p *prover) foreign(s rbac.Subject, f *finding) (problem.Problem, bool) {
 		return problem.Problem{}, false
 	}
 	m := got.first
-	found := problem.Problem{Rule: p.foreignRule(got), Position: p.changeAt(m.via[0].hold), Because: because(p.steps(m))}
-	found.Message = s.String() + " " + p.takes(got, found.Rule)
+	found := problem.Problem{Rule: p.foreignRule(got), Position: p.place(m.via[0].Grant.Binding, -1), Because: because(p.steps(m))}
+	found.Message = s.String() + " " + got.takes(found.Rule)
 	found.Hint = foreignHints[found.Rule]
 	if ways := waysOf(got.others, m.rule); ways != "" {
 		found.Because = append(found.Because, "the same lets it "+ways+", too")
@@ -207,7 +207,7 @@ func (p *prover) operatorsOf(m *move) []rbac.Subject {
 func (p *prover) foreignRule(got spoils) problem.Rule {
 	m := got.first
 	switch {
-	case len(got.operators) > 0 && !anyWhole(m.to):
+	case len(got.operators) > 0 && (len(got.fences) == 0 || !anyWhole(m.to)):
 		return problem.OperatorOpen
 	case m.rule != problem.MintAny:
 		return m.rule
@@ -231,14 +231,15 @@ func (w *world) fenceRole(ref rbac.Ref, f *Fence) bool {
 }
 
 // takes says what somebody gets.
-func (p *prover) takes(got spoils, rule problem.Rule) string {
-	switch {
-	case rule == problem.OperatorOpen:
+func (got spoils) takes(rule problem.Rule) string {
+	switch rule {
+	case problem.OperatorOpen:
 		return foreignOutcomes[got.first.rule] + " External Secrets Operator (" + some(texts(got.operators)) + ")"
-	case rule == problem.ForeignSubject:
+	case problem.ForeignSubject:
 		return "is bound to the Role that is External Secrets Operator's alone, and may mint tokens of " + fencedNames(got.fences)
+	default:
+		return foreignOutcomes[got.first.rule] + " " + fencedNames(got.fences)
 	}
-	return foreignOutcomes[got.first.rule] + " " + fencedNames(got.fences)
 }
 
 func texts(subjects []rbac.Subject) []string {
@@ -286,13 +287,14 @@ const takeAway = "take the binding away; or bind a role that is without it, as v
 var foreignHints = map[problem.Rule]string{
 	problem.ForeignMint:      "an admission policy has to keep others from fenced accounts; or bind a role without serviceaccounts/token, as view is",
 	problem.ForeignSubject:   "take the subject out of the binding",
-	problem.OperatorOpen:     "whoever can be External Secrets Operator has what it has: keep others out of its namespace",
+	problem.OperatorOpen:     "take the right away, and keep others out of its namespace: whoever can be External Secrets Operator has what it has",
 	problem.StoreWritable:    "let only those write stores who deliver them; ESO's chart gives it to edit and admin unless rbac.aggregateToEdit and rbac.aggregateToAdmin are false",
 	problem.MintTokenSecret:  "an admission policy has to refuse token Secrets of fenced accounts; or " + takeAway,
 	problem.MintPod:          "an admission policy has to refuse pods that run as fenced accounts; or " + takeAway,
 	problem.MintLegacySecret: takeAway, problem.MintExec: takeAway, problem.MintImpersonate: takeAway, problem.MintBind: takeAway,
 	problem.MintEscalate: takeAway, problem.MintCSR: takeAway, problem.MintNodeProxy: takeAway,
-	problem.ForeignReach: "move what needs such rights into a namespace that tenants have no rights in",
+	problem.NamespaceWritable: "take update and patch on namespaces away; or list namespaces by name where they are chosen by labels",
+	problem.ForeignReach:      "take the right away; or move what needs the cluster into a namespace that nobody else has rights in",
 }
 
 // detours are ways to the whole cluster through a service account of a
@@ -304,9 +306,10 @@ type detours struct {
 }
 
 type detour struct {
-	grant rbac.Grant
-	who   []string
-	lines []string
+	change  rbac.Ref // the binding to change
+	account rbac.Subject
+	who     []string
+	lines   []string
 }
 
 // note keeps a finding that leads on to somebody trusted. Those who are not are
@@ -319,10 +322,14 @@ func (d *detours) note(p *prover, s rbac.Subject, f *finding) {
 	if !d.trusted(last.owner.subject) || d.trusted(s) || d.runsElsewhere(s) {
 		return
 	}
-	known := d.index[last.Grant.Binding]
+	change := last.Grant.Binding
+	if last.own {
+		change = f.moves[0].via[0].Grant.Binding // Kubernetes' own is not to be changed
+	}
+	known := d.index[change]
 	if known == nil {
-		known = &detour{grant: last.Grant, lines: because(p.steps(f.onward))}
-		d.index[last.Grant.Binding] = known
+		known = &detour{change: change, account: last.Grant.Subject, lines: because(p.steps(f.onward))}
+		d.index[change] = known
 		d.order = append(d.order, known)
 	}
 	if who := s.String(); len(known.who) == 0 || known.who[len(known.who)-1] != who { // they come one after the other
@@ -334,56 +341,74 @@ func (d *detours) problems() problem.List {
 	var all problem.List
 	for _, way := range d.order {
 		all = append(all, problem.Problem{
-			Rule: problem.ForeignReach, Position: d.place(way.grant.Binding, -1),
-			Message: some(way.who) + " can be " + way.grant.Subject.String() + ", and so have everything in the cluster, fenced service accounts too",
+			Rule: problem.ForeignReach, Position: d.place(way.change, -1),
+			Message: some(way.who) + " can be " + way.account.String() + ", and so have everything in the cluster, fenced service accounts too",
 			Because: way.lines, Hint: foreignHints[problem.ForeignReach],
 		})
 	}
 	return all
 }
 
-// storeWriters are who may write stores, by the rule that lets them: a role that
-// is aggregated into edit is one cause for all who have edit.
-type storeWriters struct {
+// writers are who may write what the fence depends on, by the rule that lets
+// them: a role that is aggregated into edit is one cause for all who have edit.
+type writers struct {
 	*world
-	index map[cause]*storeWriter
-	order []*storeWriter
+	index map[writes]*writer
+	order []*writer
 }
 
-type storeWriter struct {
+type writes struct {
+	rule problem.Rule
+	by   cause
+}
+
+type writer struct {
+	rule  problem.Rule
 	via   []reason
 	who   []string
 	lines []string
+	spare bool // all are operators of the whole cluster
 }
 
-// note keeps a finding with which somebody writes stores.
-func (l *storeWriters) note(p *prover, s rbac.Subject, f *finding) {
+// writable say what the rules are about that are broken by being able to write.
+var writable = map[problem.Rule][2]string{
+	problem.StoreWritable:     {"can write stores or generators", ", with which External Secrets Operator logs in with its own token, or a tenant's, wherever they say"},
+	problem.NamespaceWritable: {"can label namespaces", ", so that stores which choose by labels take them for others"},
+}
+
+// note keeps a finding with which somebody writes such.
+func (l *writers) note(p *prover, s rbac.Subject, f *finding) {
 	for _, m := range slices.Concat(f.moves, f.beside) {
-		if m.rule != problem.StoreWritable {
+		if _, is := writable[m.rule]; !is {
 			continue
 		}
-		key := causeOf(m.via[0])
-		key.subject, key.everywhere = rbac.Subject{}, false
+		key := writes{m.rule, causeOf(m.via[0])}
+		key.by.subject, key.by.everywhere = rbac.Subject{}, false
 		known := l.index[key]
 		if known == nil {
-			known = &storeWriter{lines: because(p.steps(m))}
+			known = &writer{rule: m.rule, lines: because(p.steps(m)), spare: true}
 			l.index[key] = known
 			l.order = append(l.order, known)
 		}
 		known.via = append(known.via, m.via[0])
+		known.spare = known.spare && m.rule == problem.NamespaceWritable && p.runsElsewhere(s)
 		if who := s.String(); len(known.who) == 0 || known.who[len(known.who)-1] != who { // they come one after the other
 			known.who = append(known.who, who)
 		}
 	}
 }
 
-func (l *storeWriters) problems() problem.List {
+func (l *writers) problems() problem.List {
 	var all problem.List
-	for _, way := range l.order {
-		all = append(all, problem.Problem{
-			Rule: problem.StoreWritable, Position: l.changeAt(way.via[0].hold), Because: way.lines, Hint: foreignHints[problem.StoreWritable],
-			Message: some(way.who) + " can write stores or generators " + where(way.via) + ", with which External Secrets Operator logs in with its own token, or a tenant's, wherever they say",
-		})
+	for _, w := range l.order {
+		found := problem.Problem{
+			Rule: w.rule, Position: l.changeAt(w.via[0].hold), Because: w.lines, Hint: foreignHints[w.rule],
+			Message: some(w.who) + " " + writable[w.rule][0] + " " + where(w.via) + writable[w.rule][1],
+		}
+		if w.spare {
+			found.Severity = problem.Warning
+		}
+		all = append(all, found)
 	}
 	return all
 }

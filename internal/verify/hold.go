@@ -196,6 +196,7 @@ func (w *world) holdsOf(s rbac.Subject) []hold {
 	if known, done := w.holds[s]; done {
 		return known
 	}
+	w.readKubernetes()
 	var all []hold
 	for _, namespace := range w.namespacesOf(s) {
 		for grant, rule := range w.auth.Rules(s, namespace) {
@@ -277,8 +278,12 @@ type boundTo struct {
 	role    rbac.Ref
 }
 
-// readKubernetes notes whom the API server binds by itself.
+// readKubernetes notes whom the API server binds by itself, when first asked
+// for: to read it costs more than many a question.
 func (w *world) readKubernetes() {
+	if w.kubernetes != nil {
+		return
+	}
 	own, _ := rbac.Bootstrap(w.in.Minor)
 	w.kubernetes = rbac.New(own, rbac.Options{Minor: w.in.Minor})
 	w.defaults = map[boundTo]bool{}

@@ -78,9 +78,13 @@ type bound struct {
 }
 
 var people = []rbacv1.Subject{
-	{Kind: "ServiceAccount", Namespace: "eso", Name: "eso"}, {Kind: "ServiceAccount", Namespace: "a", Name: "fenced"},
-	{Kind: "ServiceAccount", Namespace: "a", Name: "other"}, {Kind: "ServiceAccount", Namespace: "b", Name: "other"},
-	{Kind: "Group", Name: "devs"}, {Kind: "Group", Name: "system:serviceaccounts:a"}, {Kind: "Group", Name: "system:authenticated"},
+	{Kind: "ServiceAccount", Namespace: "eso", Name: "eso"},
+	{Kind: "ServiceAccount", Namespace: "a", Name: "fenced"},
+	{Kind: "ServiceAccount", Namespace: "a", Name: "other"},
+	{Kind: "ServiceAccount", Namespace: "b", Name: "other"},
+	{Kind: "Group", Name: "devs"},
+	{Kind: "Group", Name: "system:serviceaccounts:a"},
+	{Kind: "Group", Name: "system:authenticated"},
 }
 
 func drawBound(t *rapid.T) bound {

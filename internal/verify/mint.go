@@ -421,13 +421,18 @@ func writeAdmission(p *prover) []move {
 	return onlyESO(p, changeAdmission, problem.AdmissionWritable, "write admission policies or webhooks")
 }
 
-// writeNamespaces labels a namespace so that it counts as another (E5). It
-// matters where something selects namespaces by their labels.
+// writeNamespaces labels a namespace so that it counts as another (E5, T6). It
+// matters where a store chooses namespaces by their labels: the policies that
+// count refuse for fenced accounts whatever a namespace is labelled.
 func writeNamespaces(p *prover) []move {
 	if !p.selectsByLabel {
 		return nil
 	}
-	return onlyESO(p, changeNamespaces, problem.NamespaceWritable, "write namespaces, and with them what stores or policies select by")
+	var moves []move
+	for _, h := range p.pool[changeNamespaces] {
+		moves = append(moves, nowhere(problem.NamespaceWritable, h, "write namespaces, and with them what stores choose by"))
+	}
+	return moves
 }
 
 // writeCRDs points ESO's own kinds at another webhook (E10).

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
@@ -25,6 +26,7 @@ type policies struct {
 	objects []*inventory.Object
 	counted []recognized
 	looked  bool
+	rests   func(closing) bool // tells whether what a decision rests on holds
 }
 
 func (ps *policies) take(o *inventory.Object) { ps.objects = append(ps.objects, o) }
@@ -39,11 +41,68 @@ func (ps *policies) closes(c closing, eso []rbac.Subject) *inventory.Object {
 		ps.counted, ps.looked = recognize(ps.objects), true
 	}
 	for i := range ps.counted {
-		if r := &ps.counted[i]; slices.Contains(r.closings, c) && r.aboutESO(eso) {
+		if r := &ps.counted[i]; slices.Contains(r.closings, c) && r.aboutESO(eso) && ps.rests(c) {
 			return r.object
 		}
 	}
 	return nil
+}
+
+// The policies ask the authorizer for grants of resources that nothing serves:
+// what may be minted, and what is fenced.
+const (
+	virtualGroup = "eso-tenant.dev"
+	virtualVerb  = "use"
+)
+
+// resting tells, once for each decision, whether the virtual grants that it
+// rests on say what they should.
+func (w *world) resting() func(closing) bool {
+	known := map[closing]bool{}
+	return func(c closing) bool {
+		holds, looked := known[c]
+		if !looked {
+			holds = w.rests(c)
+			known[c] = holds
+		}
+		return holds
+	}
+}
+
+func (w *world) rests(c closing) bool {
+	switch c {
+	case closingMint, closingAudience:
+		return !slices.ContainsFunc(w.eso, func(s rbac.Subject) bool {
+			return slices.ContainsFunc(w.auth.Places(s, virtualVerb, virtualGroup, "mintgrants"), w.beyondFences)
+		})
+	case closingForeignMint, closingPod:
+		return !slices.ContainsFunc(w.fences, w.notSaidFenced)
+	default:
+		return true
+	}
+}
+
+// beyondFences tells whether a grant of mintgrants is for more than the fenced
+// accounts of its namespace, or for audiences that they do not have.
+func (w *world) beyondFences(place rbac.Place) bool {
+	if place.Everywhere || place.Names == nil {
+		return true
+	}
+	return slices.ContainsFunc(place.Names, func(name string) bool {
+		account, audience, found := strings.Cut(name, "=")
+		f := w.fenced[Account{place.Namespace, account}]
+		return !found || f == nil || len(f.Audiences) > 0 && !slices.Contains(f.Audiences, audience)
+	})
+}
+
+// notSaidFenced tells whether the policies do not know an account as fenced: it
+// has no grant by name, or ESO has all there are, which counts as none.
+func (w *world) notSaidFenced(f Fence) bool {
+	request := rbac.Request{Verb: virtualVerb, Group: virtualGroup, Resource: "fencedserviceaccounts", Namespace: f.Namespace, Name: f.Name}
+	_, named := w.auth.Allowed(w.eso[0], request)
+	request.Name = ""
+	_, all := w.auth.Allowed(w.eso[0], request)
+	return !named || all
 }
 
 // close notes a bypass that a policy closes.

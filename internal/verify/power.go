@@ -55,7 +55,7 @@ func Operator(in Input) []rbac.Subject {
 	var found []rbac.Subject
 	most := 0
 	for _, s := range w.auth.Subjects() {
-		if n := len(w.auth.Places(s, "use", virtualGroup, fencedAccounts)); n > most && s.Kind == rbac.KindServiceAccount {
+		if n := len(w.auth.Places(s, virtualVerb, virtualGroup, fencedAccounts)); n > most && s.Kind == rbac.KindServiceAccount {
 			found, most = []rbac.Subject{s}, n
 		}
 	}
@@ -194,7 +194,8 @@ func (r *rights) take(grant rbac.Grant, rule *rbacv1.PolicyRule, yield func(Righ
 		base = Right{Kind: OtherRight, Who: holders(grant.Role.Name)}
 	}
 	if tooMany(rule) {
-		base.Verb, base.Resource = "*", fmt.Sprintf("what a rule of %d verbs and %d resources says: %.80s (%x)", len(rule.Verbs), len(rule.Resources), rule.String(), sha256.Sum256([]byte(rule.String())))
+		sum := sha256.Sum256([]byte(rule.String()))
+		base.Verb, base.Resource = "do", fmt.Sprintf("what a rule of %d verbs and %d resources says (%x)", len(rule.Verbs), len(rule.Resources), sum[:8])
 		r.large[base.Resource] = rule
 		return yield(base)
 	}
@@ -219,12 +220,24 @@ func (r *rights) isOwn(grant rbac.Grant, rule *rbacv1.PolicyRule) bool {
 	if seen {
 		return known
 	}
-	covered, _ := rbac.Covers(r.own[grant.Role.Name], []rbacv1.PolicyRule{*rule})
+	covered := covers(r.own[grant.Role.Name], []rbacv1.PolicyRule{*rule})
 	if r.extra[grant.Source] == nil {
 		r.extra[grant.Source] = map[int]bool{}
 	}
 	r.extra[grant.Source][grant.Rule] = covered
 	return covered
+}
+
+// covers tells whether an owner's rules allow all that is wanted. A wanted rule
+// that is too large to be taken apart is taken for one that nobody has.
+func covers(owner, wanted []rbacv1.PolicyRule) bool {
+	for i := range wanted {
+		if tooMany(&wanted[i]) {
+			return false
+		}
+	}
+	covered, _ := rbac.Covers(owner, wanted)
+	return covered && len(owner) > 0
 }
 
 // holders stands for all who are bound to one of Kubernetes' own roles.
@@ -318,11 +331,18 @@ func ofResources(rule *rbacv1.PolicyRule, verb, group string) []single {
 	return all
 }
 
+// namesOf are a rule's names, "" for any. So many that nobody wrote them stand
+// together, and differ where one does.
 func namesOf(rule *rbacv1.PolicyRule) []string {
-	if len(rule.ResourceNames) == 0 {
+	switch n := len(rule.ResourceNames); {
+	case n == 0:
 		return []string{""}
+	case n > maxSingles:
+		sum := sha256.Sum256([]byte(strings.Join(rule.ResourceNames, "\x00")))
+		return []string{fmt.Sprintf("(%d names, %x)", n, sum[:8])}
+	default:
+		return rule.ResourceNames
 	}
-	return rule.ResourceNames
 }
 
 // secretsAndTokens yields what a rule says of tokens and Secrets, also where it

@@ -331,9 +331,7 @@ func (p *prover) findings() []*finding {
 func (p *prover) follow(f *finding) {
 	got := map[node]*move{}
 	for _, m := range slices.Concat(f.moves, f.beside) {
-		for _, to := range m.to {
-			p.gain(got, to, m)
-		}
+		p.gainAll(got, m)
 	}
 	if got[everythingIn("")] != nil || got[accountsIn("")] != nil {
 		return
@@ -341,15 +339,10 @@ func (p *prover) follow(f *finding) {
 	for more := true; more; {
 		more = false
 		for _, m := range p.derived {
-			if !p.within(got, m) {
-				continue
-			}
-			for _, to := range m.to {
-				if p.gain(got, to, m) {
-					more = true
-					if f.onward == nil || to.whole() && !anyWhole(f.onward.to) {
-						f.onward = m
-					}
+			if p.within(got, m) && p.gainAll(got, m) {
+				more = true
+				if f.onward == nil || anyWhole(m.to) && !anyWhole(f.onward.to) {
+					f.onward = m
 				}
 			}
 		}
@@ -357,6 +350,15 @@ func (p *prover) follow(f *finding) {
 	if f.onward != nil {
 		f.path = p.pathTo(got, f)
 	}
+}
+
+// gainAll notes what a move leads to, and tells whether some of it is new.
+func (p *prover) gainAll(got map[node]*move, m *move) bool {
+	anew := false
+	for _, to := range m.to {
+		anew = p.gain(got, to, m) || anew
+	}
+	return anew
 }
 
 func anyWhole(to []node) bool { return slices.ContainsFunc(to, node.whole) }

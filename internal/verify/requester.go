@@ -41,6 +41,9 @@ func (w *world) prove() *proof {
 		}
 	}
 	reported := w.reportOthers(told)
+	for known := range told {
+		reported[known.binding] = true
+	}
 	w.reportFenced(reported)
 	for _, f := range found {
 		g := f.moves[0].via[0]
@@ -54,10 +57,7 @@ func (w *world) prove() *proof {
 // problemOf is a finding about ESO in words.
 func (p *prover) problemOf(f *finding) problem.Problem {
 	m := f.moves[0]
-	message := "External Secrets Operator " + outcomes[f.rule] + f.reach()
-	if (f.rule == problem.MintBind || f.rule == problem.MintEscalate) && len(m.to) == 0 {
-		message += ", though only with rights that it has itself"
-	}
+	message := "External Secrets Operator " + f.outcome()
 	lines := because(p.steps(m))
 	if ways := waysOf(f.beside, f.rule); ways != "" {
 		lines = append(lines, "the same rule lets it "+ways+", too")
@@ -80,20 +80,25 @@ func (p *prover) problemOf(f *finding) problem.Problem {
 	return found
 }
 
-// reach says whose tokens, or else where.
-func (f *finding) reach() string {
+// outcome says what a finding about ESO comes to: whose tokens, or else where.
+func (f *finding) outcome() string {
 	var to []node
 	var via []reason
 	for _, m := range f.moves {
 		to, via = append(to, m.to...), append(via, m.via[0])
 	}
-	if len(to) > 0 {
-		return " " + targets(to)
+	switch {
+	case f.rule == problem.MintImpersonate && slices.Contains(to, everythingIn("")):
+		return "can act as anybody"
+	case len(to) > 0:
+		return outcomes[f.rule] + " " + targets(to)
+	case f.rule == problem.MintBind, f.rule == problem.MintEscalate:
+		return "can " + ways[f.rule] + " " + where(via) + ", though only with rights that it has itself"
+	case f.rule == problem.MintAttest, f.rule == problem.StoreWritable:
+		return outcomes[f.rule] + " " + where(via)
+	default:
+		return outcomes[f.rule]
 	}
-	if f.rule == problem.MintBind || f.rule == problem.MintEscalate || f.rule == problem.MintAttest || f.rule == problem.StoreWritable {
-		return " " + where(via)
-	}
-	return ""
 }
 
 // outcomes say what a way comes to for ESO; what follows is whose.

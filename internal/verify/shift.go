@@ -48,9 +48,8 @@ func (r Right) sameAccount(mint Right) bool {
 	return mint.Kind == MintRight && mint.Who == r.Who && mint.Namespace == r.Namespace && mint.Name == account
 }
 
-// Rights that no API serves: admission policies ask for them (design §6).
+// The resources of virtual grants.
 const (
-	virtualGroup   = "eso-tenant.dev"
 	mintGrants     = "mintgrants"
 	fencedAccounts = "fencedserviceaccounts"
 )
@@ -111,8 +110,7 @@ func (r *rights) holds(right Right, wanted []rbacv1.PolicyRule) bool {
 	for _, rule := range rules {
 		held = append(held, *rule)
 	}
-	covered, _ := rbac.Covers(held, wanted)
-	return covered && len(held) > 0
+	return covers(held, wanted)
 }
 
 // without are the problems that others do not say as well, by what they say and
@@ -270,7 +268,7 @@ func does(rights []Right) string {
 
 // virtual puts rights into words that no API serves.
 func (r Right) virtual() string {
-	if r.Group != virtualGroup || r.Verb != "use" || r.Namespace == "" {
+	if r.Group != virtualGroup || r.Verb != virtualVerb || r.Namespace == "" {
 		return ""
 	}
 	account, audience, _ := strings.Cut(r.Name, "=")

@@ -138,11 +138,11 @@ var logins = map[string][]login{
 // unsafe are fields with which whoever writes the store, or a Secret that it
 // names, decides what ESO runs, reads or calls; "" is the whole provider.
 var unsafe = map[string]map[string]string{
-	"kubernetes": {"authRef": "a kubeconfig, which may name a program to run or a file of its own to send"},
-	"crd":        {"authRef": "a kubeconfig, which may name a program to run or a file of its own to send"},
-	"gcpsm":      {"auth.workloadIdentityFederation.credConfig": "a configuration that may name a file of its own to send"},
-	"webhook":    {"": "any address, also of the network that only it is in"},
-	"Webhook":    {"": "any address, also of the network that only it is in"},
+	"kubernetes": {"authRef": "follow a kubeconfig, which may name a program to run or a file of its own to send"},
+	"crd":        {"authRef": "follow a kubeconfig, which may name a program to run or a file of its own to send"},
+	"gcpsm":      {"auth.workloadIdentityFederation.credConfig": "follow a configuration that may name a file of its own to send"},
+	"webhook":    {"": "call whatever address it says, also in networks that only the operator reaches"},
+	"Webhook":    {"": "call whatever address it says, also in networks that only the operator reaches"},
 }
 
 // stores reports stores that hand out more than a fenced account's token.
@@ -196,7 +196,7 @@ func unsafeIn(s *store) problem.List {
 		}
 		p := problem.Problem{
 			Rule: problem.StoreUnsafe, Position: s.object.At, Path: strings.TrimSuffix(s.path+"."+field, "."),
-			Message: s.String() + " has External Secrets Operator use " + fields[field],
+			Message: s.String() + " has External Secrets Operator " + fields[field],
 			Hint:    "use a provider with a fixed server and serviceAccountRef",
 		}
 		if s.clusterWide {

@@ -115,7 +115,7 @@ func Check(in Input) *Report {
 	if in.Observing {
 		report.observe()
 	}
-	report.Verdicts = report.Concluded(report.Problems)
+	report.Verdicts = Concluded(report.Problems)
 	return report
 }
 
@@ -128,9 +128,9 @@ func (r *Report) observe() {
 	}
 }
 
-// Concluded draws the verdicts from problems: the report's own, less those that
-// somebody accepted. Whatever could not be read or is unknown leaves all open.
-func (r *Report) Concluded(problems problem.List) map[Power]Verdict {
+// Concluded draws the verdicts from a report's problems, or from what is left of
+// them once somebody accepted some. Whatever could not be read or is unknown leaves all open.
+func Concluded(problems problem.List) map[Power]Verdict {
 	verdicts := map[Power]Verdict{Mint: Proven, Write: Proven, Read: Proven}
 	raise := func(power Power, verdict Verdict) {
 		if rank(verdict) > rank(verdicts[power]) {

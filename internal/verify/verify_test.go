@@ -46,7 +46,7 @@ func ruleLines(fields *yaml.Node) []int32 {
 	for i := 0; i < len(fields.Content); i += 2 {
 		if fields.Content[i].Value == "rules" {
 			for _, rule := range fields.Content[i+1].Content {
-				lines = append(lines, int32(rule.Line)) //nolint:gosec // a line of a test's
+				lines = append(lines, int32(rule.Line))
 			}
 		}
 	}
@@ -55,7 +55,7 @@ func ruleLines(fields *yaml.Node) []int32 {
 
 func example(t testing.TB, name string) []schema.Source {
 	t.Helper()
-	sources, unread := fn.ReadSources([]string{filepath.Join("../../examples", name)}, nil)
+	sources, unread := fn.ReadSources([]string{filepath.Join("..", "..", "examples", name)}, nil)
 	if len(unread) > 0 {
 		t.Fatal(unread)
 	}

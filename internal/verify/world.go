@@ -57,7 +57,7 @@ type world struct {
 	holds          map[rbac.Subject][]hold
 	ownRule        map[*rbacv1.PolicyRule]bool // it is what Kubernetes' own role has
 	served         map[string]bool             // namespaces that ESO is meant to write Secrets in
-	selectsByLabel bool                        // a store or a policy chooses namespaces by their labels
+	selectsByLabel bool                        // a store chooses namespaces by their labels; no policy that counts does
 	tenantOf       map[string]string
 	proof          *proof
 }
@@ -102,8 +102,8 @@ func newWorld(in Input) *world {
 		w.tenanted[w.fences[i].Namespace] = true
 		w.served[w.fences[i].Namespace] = true
 	}
-	w.readKubernetes()
 	w.index()
+	w.policies.rests = w.resting()
 	return w
 }
 
@@ -135,52 +135,40 @@ func (w *world) index() {
 			}
 		}
 	}
-	for _, run := range w.workloads {
-		w.running[run.account] = append(w.running[run.account], run.object)
-	}
+	w.indexRunning()
 	slices.SortStableFunc(w.tokens, func(a, b tokenSecret) int { return compareObjects(a.object, b.object) })
 	for _, namespaces := range w.bound {
 		slices.Sort(namespaces)
 	}
-	w.selectsByLabel = slices.ContainsFunc(w.stores, func(s store) bool { return s.selects() }) || slices.ContainsFunc(w.policies.objects, looksAtLabels)
+	w.selectsByLabel = slices.ContainsFunc(w.stores, func(s store) bool { return s.selects() })
+}
+
+// indexRunning notes what runs as whom. Of a Deployment, its ReplicaSets and
+// their Pods, which a dump holds all, it is the Deployment.
+func (w *world) indexRunning() {
+	there := map[string]bool{}
+	name := func(kind, namespace, name string) string { return kind + " " + namespace + "/" + name }
+	for _, run := range w.workloads {
+		there[name(run.object.Kind, run.object.Namespace, run.object.Name)] = true
+	}
+	for _, run := range w.workloads {
+		made := slices.ContainsFunc(run.object.List("metadata", "ownerReferences"), func(owner any) bool {
+			return there[name(inventory.Text(owner, "kind"), run.object.Namespace, inventory.Text(owner, "name"))]
+		})
+		if !made {
+			w.running[run.account] = append(w.running[run.account], run.object)
+		}
+	}
 }
 
 func compareObjects(a, b *inventory.Object) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
-// looksAtLabels tells whether an admission policy, or its binding, depends on
-// what namespaces are labelled.
-func looksAtLabels(policy *inventory.Object) bool {
-	for _, field := range []string{"matchConstraints", "matchResources"} {
-		if selecting(policy.Get("spec", field, "namespaceSelector")) {
-			return true
-		}
-	}
-	return mentions(policy.Get("spec"), "namespaceObject")
-}
-
 // selecting tells whether a label selector is there and selects.
 func selecting(selector any) bool {
 	labels, _ := inventory.Get(selector, "matchLabels").(map[string]any)
 	return len(labels) > 0 || len(inventory.List(selector, "matchExpressions")) > 0
-}
-
-// mentions tells whether a word is in any text of a value.
-func mentions(value any, word string) bool {
-	switch value := value.(type) {
-	case string:
-		return strings.Contains(value, word)
-	case []any:
-		return slices.ContainsFunc(value, func(item any) bool { return mentions(item, word) })
-	case map[string]any:
-		for _, item := range value {
-			if mentions(item, word) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -233,7 +221,7 @@ func (w *world) take(o *inventory.Object, objects *rbac.Objects) {
 
 const (
 	rbacGroup         = "rbac.authorization.k8s.io"
-	tokenSecretType   = "kubernetes.io/service-account-token" //nolint:gosec // the name of a type
+	tokenSecretType   = "kubernetes.io/service-account-token"
 	accountAnnotation = "kubernetes.io/service-account.name"
 )
 

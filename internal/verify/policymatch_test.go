@@ -1,0 +1,162 @@
+package verify_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/eso-tenant/eso-tenant/fn"
+	"github.com/eso-tenant/eso-tenant/internal/problem"
+	"github.com/eso-tenant/eso-tenant/internal/verify"
+	"github.com/eso-tenant/eso-tenant/schema"
+)
+
+// admissionWorld is a fence of one tenant with a member who may edit, as text.
+func admissionWorld(t *testing.T) (string, verify.Input) {
+	t.Helper()
+	sources := append(example(t, "quickstart"), schema.Source{File: "team.yaml", Data: []byte(
+		"apiVersion: eso-tenant.dev/v1alpha1\nkind: Tenant\nmetadata: {name: team}\nspec:\n  members: [{kind: Group, name: team, role: edit}]\n" +
+			"  namespaces: {team: {stores: {vault: {provider: vault}}}}\n")})
+	text, in := renderedText(t, sources...)
+	return text, in
+}
+
+// rulesOf lists the rules of the errors, each once.
+func rulesOf(problems problem.List) []string {
+	var rules []string
+	for _, p := range problems {
+		if p.IsError() {
+			rules = append(rules, string(p.Rule))
+		}
+	}
+	slices.Sort(rules)
+	return slices.Compact(rules)
+}
+
+// TestPoliciesClose: with the policies that are rendered, nothing is open.
+func TestPoliciesClose(t *testing.T) {
+	text, in := admissionWorld(t)
+	in.Objects = objects(t, "rendered.yaml", text)
+	report := verify.Check(in)
+	if rules := rulesOf(report.Problems); len(rules) > 0 || report.Verdicts[verify.Mint] != verify.Proven {
+		t.Fatalf("open: %q\n%v", rules, report.Problems)
+	}
+	var closed []string
+	for _, c := range report.Closed {
+		closed = append(closed, string(c.Rule)+" by "+strings.TrimPrefix(c.Policy.Name, "eso-tenant-external-secrets-"))
+	}
+	for _, want := range []string{"mint-token-secret by token-secret", "mint-any by minter", "mint-pod by pod"} {
+		if !slices.Contains(closed, want) {
+			t.Errorf("not said: %s; closed are %q", want, closed)
+		}
+	}
+}
+
+// TestPoliciesAsTheClusterHasThem: the API server fills defaults in, and a dump
+// has them.
+func TestPoliciesAsTheClusterHasThem(t *testing.T) {
+	text, in := admissionWorld(t)
+	text = strings.ReplaceAll(text, "    matchPolicy: Equivalent\n", "    matchPolicy: Equivalent\n    namespaceSelector: {}\n    objectSelector: {}\n")
+	text = strings.ReplaceAll(text, "      resources:\n      - secrets\n", "      resources:\n      - secrets\n      scope: '*'\n")
+	in.Objects = objects(t, "dump.yaml", text)
+	if rules := rulesOf(verify.Check(in).Problems); len(rules) > 0 {
+		t.Errorf("open: %q", rules)
+	}
+}
+
+// TestPoliciesThatDoNotFire: a policy counts only if it is one that is known to
+// the letter, is about all of ESO's accounts, and is bound to refuse everywhere.
+func TestPoliciesThatDoNotFire(t *testing.T) {
+	text, in := admissionWorld(t)
+	const tokenSecret, minter = "mint-token-secret", "foreign-mint"
+	for name, test := range map[string]struct {
+		old, replacement string
+		opens            string
+	}{
+		"it warns only":             {"  - Deny\n", "  - Warn\n", minter},
+		"no binding":                {"kind: ValidatingAdmissionPolicyBinding", "kind: SomethingElse", minter},
+		"failure lets through":      {"failurePolicy: Fail", "failurePolicy: Ignore", minter},
+		"another policy is bound":   {"policyName: eso-tenant-external-secrets-token-secret", "policyName: eso-tenant-external-secrets-pod", tokenSecret},
+		"not everywhere":            {"  policyName: eso-tenant-external-secrets-token-secret\n", "  policyName: eso-tenant-external-secrets-token-secret\n  matchResources: {namespaceSelector: {matchLabels: {a: b}}}\n", tokenSecret},
+		"with parameters":           {"  policyName: eso-tenant-external-secrets-token-secret\n", "  policyName: eso-tenant-external-secrets-token-secret\n  paramRef: {name: x}\n", tokenSecret},
+		"an exception":              {"  - expression: has(object.type)", "  - expression: request.userInfo.username != 'bob' && has(object.type)", tokenSecret},
+		"creating only":             {"      - CREATE\n      - UPDATE\n", "      - CREATE\n", tokenSecret},
+		"a validation less":         {"  - expression: '!variables.fenced'\n", "  - expression: 'true'\n", minter},
+		"another ESO":               {"'system:serviceaccount:external-secrets:external-secrets'", "'system:serviceaccount:elsewhere:external-secrets'", tokenSecret},
+		"another's grants":          {"authorizer.serviceAccount('external-secrets', 'external-secrets')", "authorizer.serviceAccount('elsewhere', 'external-secrets')", minter},
+		"one of ESO's is left out":  {", ''system:serviceaccount:external-secrets:external-secrets-webhook''", "", tokenSecret},
+		"a variable means the rest": {"object.metadata.?annotations[?'kubernetes.io/service-account.name'].orValue('')\n    name: account", "'' \n    name: account", tokenSecret},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := strings.ReplaceAll(text, test.old, test.replacement)
+			if changed == text {
+				t.Fatalf("%q is not there", test.old)
+			}
+			in.Objects = objects(t, "rendered.yaml", changed)
+			if rules := rulesOf(verify.Check(in).Problems); !slices.Contains(rules, test.opens) {
+				t.Errorf("%q is not among %q", test.opens, rules)
+			}
+		})
+	}
+}
+
+// TestPoliciesOfOtherSettings: whatever a Platform says of ESO, its policies count.
+func TestPoliciesOfOtherSettings(t *testing.T) {
+	for i, settings := range []string{"release: eso", "namespace: secrets-system", "serviceAccount: robot", "release: a, namespace: b, serviceAccount: c"} {
+		platform := fmt.Sprintf("apiVersion: eso-tenant.dev/v1alpha1\nkind: Platform\nmetadata: {name: p%d}\nspec:\n  externalSecrets: {version: 2.9.0, %s}\n  enforcement: enforce\n"+
+			"  admission: {maxTokenSeconds: 7200}\n  providers: {vault: {audiences: [vault], vault: {server: \"https://v.example.com\", auth: {kubernetes: {}}}}}\n", i, settings)
+		tenant := "apiVersion: eso-tenant.dev/v1alpha1\nkind: Tenant\nmetadata: {name: t}\nspec: {namespaces: {t: {stores: {vault: {provider: vault}}}}}\n"
+		text, in := renderedText(t, schema.Source{File: "p.yaml", Data: []byte(platform + "---\n" + tenant)})
+		in.Objects = objects(t, "rendered.yaml", text)
+		if rules := rulesOf(verify.Check(in).Problems); len(rules) > 0 {
+			t.Errorf("%s: open %q", settings, rules)
+		}
+	}
+}
+
+// TestGrantsBeyondTheFence: the policies ask for virtual grants, so a grant of those without bound opens them.
+func TestGrantsBeyondTheFence(t *testing.T) {
+	text, in := admissionWorld(t)
+	planted := `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: planted}
+rules:
+- {apiGroups: [""], resources: ["serviceaccounts/token"], verbs: [create]}
+- {apiGroups: [eso-tenant.dev], resources: [mintgrants], verbs: [use], resourceNames: ["default=https://kubernetes.default.svc"]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: planted}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: planted}
+subjects: [{kind: ServiceAccount, namespace: external-secrets, name: external-secrets}]
+`
+	in.Objects = objects(t, "rendered.yaml", text+planted)
+	if rules := rulesOf(verify.Check(in).Problems); !slices.Contains(rules, string(problem.MintAny)) {
+		t.Errorf("mint-any is not among %q", rules)
+	}
+	// Without the grants, the right to mint is one that the policy refuses.
+	in.Objects = objects(t, "rendered.yaml", text+strings.Replace(planted, "resources: [mintgrants]", "resources: [nothing]", 1))
+	if rules := rulesOf(verify.Check(in).Problems); slices.Contains(rules, string(problem.MintAny)) {
+		t.Errorf("mint-any is among %q, though the policy refuses it", rules)
+	}
+}
+
+// renderedText is what specifications become, and what is then expected.
+func renderedText(t *testing.T, sources ...schema.Source) (string, verify.Input) {
+	t.Helper()
+	r, problems := fn.Build(sources)
+	if problems.Errors() > 0 {
+		t.Fatal(problems)
+	}
+	in, err := r.Expectation()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stream strings.Builder
+	if err := r.WriteStream(t.Context(), &stream); err != nil {
+		t.Fatal(err)
+	}
+	return stream.String(), in
+}
