@@ -101,7 +101,7 @@ func Make(in Input) (*Result, problem.List) {
 	m.readStores()
 	m.findTenants()
 	if settled, refused := m.settle(); !settled {
-		return nil, refused
+		return nil, m.ofDump(refused)
 	}
 	r := m.result()
 	return r, append(problems, m.warnings(r)...)
@@ -117,6 +117,18 @@ type maker struct {
 	tenants []*tenant
 	files   []File
 	places  places
+}
+
+// ofDump puts problems of a specification that is not written where they come
+// from: from how the operator runs.
+func (m *maker) ofDump(problems problem.List) problem.List {
+	var found problem.List
+	for _, p := range problems {
+		if p.IsError() {
+			found = append(found, problem.Problem{Rule: p.Rule, Position: m.operator.object.At, Message: "no specification can say how this runs: " + p.Path + ": " + p.Message, Hint: p.Hint})
+		}
+	}
+	return found
 }
 
 // adopted are the stores that were not left out.

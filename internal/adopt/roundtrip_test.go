@@ -150,3 +150,15 @@ func TestWhatTheDumpSays(t *testing.T) {
 		t.Errorf("%s\n%s", diff, lines(problems))
 	}
 }
+
+// The order of the dump has no influence.
+func TestOrder(t *testing.T) {
+	dump := readFile(t, "chart-0.20.4.json")
+	r, _ := made(t, Input{Objects: dump})
+	backwards := slices.Clone(dump)
+	slices.Reverse(backwards)
+	other, _ := made(t, Input{Objects: backwards})
+	if diff := cmp.Diff(specification(r)+string(r.Plan().Data), specification(other)+string(other.Plan().Data)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -105,13 +105,13 @@ func (m *maker) sources() []schema.Source {
 // something.
 func (m *maker) blame(problems problem.List) bool {
 	progress := false
-	stores := m.places.stores()
+	sharing := sharing{at: m.places.stores(), alike: m.alike(), now: map[*store]bool{}}
 	for _, p := range problems {
-		if !p.IsError() {
+		if !p.IsError() || p.Rule == problem.TooManyProblems { // that one is about no line
 			continue
 		}
 		about := m.places.about(p.Position)
-		if p.Rule == problem.IdentityShared && share(stores, p) {
+		if p.Rule == problem.IdentityShared && sharing.solve(p) {
 			progress = true
 			continue
 		}
@@ -153,17 +153,41 @@ func (p places) stores() map[string]*store {
 	return found
 }
 
-// share lets stores have one external identity that have it today: that of the
-// problem, and the other one, whose place its message ends with.
-func share(stores map[string]*store, p problem.Problem) bool {
-	other := strings.TrimSuffix(p.Message[strings.LastIndexByte(p.Message, '(')+1:], ")")
-	progress := false
-	for _, at := range []string{p.Position.String(), other} {
-		if s := stores[at]; s != nil && !s.shared {
-			s.shared, progress = true, true
-		}
+// alike are stores that differ in nothing but where they are.
+func (m *maker) alike() map[string][]*store {
+	all := map[string][]*store{}
+	for _, s := range m.adopted() {
+		all[s.external()] = append(all[s.external()], s)
 	}
-	return progress
+	return all
+}
+
+// external is what a store is to the other side.
+func (s *store) external() string { return fmt.Sprint(s.entry.name, s.identity) }
+
+// sharing lets stores have one external identity that have it today.
+type sharing struct {
+	at    map[string]*store // by where they begin
+	alike map[string][]*store
+	now   map[*store]bool // that share from now on
+}
+
+// solve does so for the store of a problem, for the other one, whose place the
+// message ends with, and for all that are alike. It tells whether that may be
+// the end of the problem.
+func (s *sharing) solve(p problem.Problem) bool {
+	other := strings.TrimSuffix(p.Message[strings.LastIndexByte(p.Message, '(')+1:], ")")
+	solved := false
+	for _, at := range []string{p.Position.String(), other} {
+		one := s.at[at]
+		if one != nil && !one.shared {
+			for _, o := range s.alike[one.external()] {
+				o.shared, s.now[o] = true, true
+			}
+		}
+		solved = solved || s.now[one]
+	}
+	return solved
 }
 
 // compare leaves out stores that would be rendered otherwise than they are.

@@ -118,8 +118,10 @@ func (n *nodes) twice(key *yaml.Node, text string) {
 	n.report(problem.YAMLDuplicateKey, key, "key "+problem.Quote(text)+" stands twice in this map", "keep one of them")
 }
 
+// isMerge tells whether a key merges: in quotes it is a text like others.
 func isMerge(key *yaml.Node) bool {
-	return key.Kind == yaml.ScalarNode && (key.Tag == "!!merge" || key.Value == "<<")
+	quoted := key.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0
+	return key.Kind == yaml.ScalarNode && (key.Tag == "!!merge" || key.Value == "<<" && !quoted)
 }
 
 // target is what an alias stands for; nil where that is nothing. An alias may

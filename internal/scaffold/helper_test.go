@@ -1,7 +1,9 @@
 package scaffold
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/eso-tenant/eso-tenant/fn"
 )
@@ -158,6 +162,21 @@ func findKustomize() (string, error) {
 		}
 	}
 	return "", fmt.Errorf("these tests run the real kustomize, and there is none among %q; run `make tools`, or name one in KUSTOMIZE", names)
+}
+
+// documents are the values of a stream's documents.
+func documents(t *testing.T, stream string) []any {
+	t.Helper()
+	var all []any
+	for decoder := yaml.NewDecoder(strings.NewReader(stream)); ; {
+		var doc any
+		if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, doc)
+	}
 }
 
 // kustomized is what kustomize makes of a repository.
