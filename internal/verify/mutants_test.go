@@ -346,6 +346,10 @@ var otherMutants = []mutant{
 	{name: "not T11: without reading", add: in("secure-ns", group("ops"), rule("create", "secrets"))},
 	{name: "not T12: to act as a fenced account", add: in("secure-ns", group("ops"), rule("impersonate", "serviceaccounts"))},
 	{name: "T12 to act as ESO", add: in("external-secrets", group("ops"), only("external-secrets", rule("impersonate", "serviceaccounts"))), rules: rules(problem.OperatorOpen)},
+	// Where Kubernetes' own controllers hold half of it, too.
+	{name: "E11 escalate in kube-system", add: in("kube-system", operator, ruleOf(rolesAPI, "update escalate", "roles")), rules: rules(problem.MintEscalate), says: []string{"everything in namespace kube-system"}},
+	{name: "E11 bind in kube-system", add: in("kube-system", operator, ruleOf(rolesAPI, "create", "rolebindings"), ruleOf(rolesAPI, "bind", "clusterroles")), rules: rules(problem.MintBind)},
+	{name: "E2 in kube-system", add: in("kube-system", operator, rule("create get", "secrets")), rules: rules(problem.MintTokenSecret, problem.WriteSecrets)},
 	{name: "E11 others", add: in("secure-ns", group("ops"), ruleOf(rolesAPI, "create escalate", "roles")), rules: rules(problem.MintEscalate)},
 	{name: "not E11: others without escalate", add: in("secure-ns", group("ops"), ruleOf(rolesAPI, "create update", "roles rolebindings"))},
 	{name: "a detour to the cluster", base: "teams", add: bindEverywhere(account("web", "ci"), "cluster-admin"), rules: rules(problem.ForeignReach, problem.MintTokenSecret), says: []string{"group web-devs can be system:serviceaccount:web:ci"}},

@@ -87,6 +87,7 @@ type prover struct {
 	order     []rbac.Subject // reached and bound to something, the nearest first
 	collected int
 	pool      [abilityCount][]*hold
+	roots     []move  // after run, those that take only what the requester has itself
 	moves     []move  // after run, all that there are
 	derived   []*move // those that take more than the requester is meant to have
 }
@@ -104,12 +105,17 @@ func (p *prover) run() {
 	for _, s := range p.requester {
 		p.enter(s, nil, true)
 	}
-	for {
+	// First what the requester is meant to have: a move that takes two rights is
+	// then found with its own, also where others hold one of them, too.
+	for more := true; more; {
 		p.collect()
 		p.moves = p.detect()
-		if !p.advance() {
-			return
-		}
+		more = p.advance(true)
+	}
+	p.roots = p.moves
+	for p.advance(false) {
+		p.collect()
+		p.moves = p.detect()
 	}
 }
 
@@ -158,12 +164,13 @@ var detectors = []detector{
 	writeAdmission, writeNamespaces, writeCRDs, writeStores,
 }
 
-// advance takes all moves that are open, and tells whether one led on.
-func (p *prover) advance() bool {
+// advance takes all moves that are open, or just those that are meant, and tells
+// whether one led on.
+func (p *prover) advance(meant bool) bool {
 	further := false
 	for i := range p.moves {
 		m := &p.moves[i]
-		if p.closedBy(m) != nil {
+		if p.closedBy(m) != nil || meant && !m.meant {
 			continue
 		}
 		root := m.meant && p.fromRoot(m)
@@ -294,11 +301,12 @@ func (p *prover) findings() []*finding {
 	var all []*finding
 	index := map[cause]*finding{}
 	for i := range p.moves {
-		m := &p.moves[i]
-		if !p.fromRoot(m) {
+		if m := &p.moves[i]; !p.fromRoot(m) {
 			p.derived = append(p.derived, m)
-			continue
 		}
+	}
+	for i := range p.roots {
+		m := &p.roots[i]
 		if m.meant {
 			continue
 		}
