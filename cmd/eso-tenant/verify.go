@@ -78,7 +78,7 @@ func (s streams) verify(ctx context.Context, flags *proofFlags, allow string, re
 	if proof.refused != nil { // the specifications are wrong: nothing was proven
 		problems = proof.refused
 	}
-	reported := report.reportProof(problems, proof)
+	reported := report.reportProof(problems)
 	if !report.forPeople() || proof.refused != nil {
 		return reported
 	}
@@ -89,7 +89,7 @@ func (s streams) verify(ctx context.Context, flags *proofFlags, allow string, re
 }
 
 // reportProof reports, for machines with the verdicts.
-func (r *reporter) reportProof(problems problem.List, p *proof) error {
+func (r *reporter) reportProof(problems problem.List) error {
 	r.verdicts = map[string]string{}
 	for power, verdict := range verify.Concluded(problems) {
 		r.verdicts[string(power)] = string(verdict)
