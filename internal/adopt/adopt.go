@@ -57,7 +57,7 @@ type Result struct {
 
 	world     *world
 	cluster   string
-	blanket   bool // ESO may mint for every service account
+	admission bool // policies are made
 	explained map[verify.Account]bool
 	anywhere  map[string]bool // names of service accounts that a store uses in whichever namespace it is used from
 }
@@ -72,7 +72,7 @@ type Store struct {
 	// Audience was added: the other side has to take it.
 	Audience []string
 	Today    Mint
-	Breaks   bool // it stops when the operator may no longer mint for everybody
+	Breaks   bool // it stops when the fence is enforced
 }
 
 func (s *Store) title() string { return strings.TrimPrefix(s.Namespace+"/"+s.Name, "/") }
@@ -137,7 +137,7 @@ func (m *maker) adopted() []*store {
 }
 
 func (m *maker) result() *Result {
-	r := &Result{Operator: m.operator, Specifications: m.files, world: m.world, cluster: m.cluster, blanket: m.mint.blanket}
+	r := &Result{Operator: m.operator, Specifications: m.files, world: m.world, cluster: m.cluster, admission: m.admission()}
 	namespaces := map[string]bool{}
 	for _, t := range m.tenants {
 		if t.name == "" {
@@ -176,10 +176,18 @@ func (m *maker) described(s *store, tenant string) Store {
 	return d
 }
 
-// breaks tells whether a store that is left out works today, by the right for
-// all.
+// breaks tells whether a store that is left out works today, and no longer when
+// it is enforced.
 func (m *maker) breaks(s *store) bool {
 	return s.left.rule != problem.StoreAccountMissing && slices.ContainsFunc(s.accounts, func(a verify.Account) bool {
-		return m.mint.of(a) == Blanket && m.world.account(a) != nil
+		return m.loses(a) && m.world.account(a) != nil
 	})
+}
+
+// loses tells whether ESO may mint for an account today, and may not once it is
+// enforced: the right for all goes, and admission policies take every other one
+// that is not a fence's.
+func (m *maker) loses(a verify.Account) bool {
+	today := m.mint.of(a)
+	return today == Blanket || today == Named && m.admission()
 }

@@ -57,6 +57,11 @@ func TestLeftOut(t *testing.T) {
 		"another controller's":        {strings.Replace(one("SecretStore", kubernetes("name: sa")), "spec: {", "spec: {controller: dev, ", 1), "class \"dev\"", problem.StoreUnfenced, true},
 		"two providers":               {one("SecretStore", kubernetes("name: sa")+", fake: {}"), "2 providers", problem.ProviderKind, true},
 		"of whoever uses it":          {one("ClusterSecretStore", kubernetes("name: sa")) + "---" + usesCluster, "of whichever namespace", problem.StoreUnfenced, true},
+		"of nobody who is there":      {one("ClusterSecretStore", kubernetes("name: nobody")) + "---" + usesCluster, "of whichever namespace", problem.StoreUnfenced, false},
+		"another's certificates": {
+			one("ClusterSecretStore", strings.Replace(kubernetes("name: sa, namespace: external-secrets"), "version: v2", "version: v2, caProvider: {type: ConfigMap, name: ca, key: k, namespace: web}", 1)) + "---" + usesCluster,
+			"caProvider is of namespace \"web\"", problem.SharedStoreUsers, true,
+		},
 		"another's for all":           {one("ClusterSecretStore", kubernetes("name: sa, namespace: web")) + "---" + usesCluster, "lets other namespaces use", problem.StoreUnfenced, true},
 		"used by nobody":              {one("ClusterSecretStore", kubernetes("name: sa, namespace: external-secrets")), "no ExternalSecret", problem.SharedStoreUsers, true},
 		"in the operator's namespace": {strings.ReplaceAll(one("SecretStore", kubernetes("name: sa")), "namespace: web", "namespace: external-secrets"), "own namespace", problem.NamespaceReserved, true},
@@ -82,7 +87,8 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// A store whose right is there already does not depend on the right for all.
+// A right that is there already does not go with the right for all; but where
+// there are admission policies, these take it.
 func TestNamedRightStays(t *testing.T) {
 	named := `
 apiVersion: rbac.authorization.k8s.io/v1
@@ -96,9 +102,24 @@ metadata: {name: mint, namespace: web}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: mint}
 subjects: [{kind: ServiceAccount, name: external-secrets, namespace: external-secrets}]
 `
-	r, _ := made(t, Input{Objects: read(t, with(vaultStore("web", "main", "r", "default"), account("web", "default"), strings.ReplaceAll(named, "gone", "default")))})
-	if s := r.Stores[0]; s.Why == "" || s.Today != Named || s.Breaks {
-		t.Errorf("got %+v", s)
+	dump := read(t, with(vaultStore("web", "main", "r", "default"), account("web", "default"), strings.ReplaceAll(named, "gone", "default")))
+	for version, breaks := range map[string]bool{"": true, "1.34": true, "1.29": false} {
+		r, _ := made(t, Input{Objects: dump, Kubernetes: version})
+		if s := r.Stores[0]; s.Why == "" || s.Today != Named || s.Breaks != breaks {
+			t.Errorf("Kubernetes %q: got %+v", version, s)
+		}
+		if none := strings.Contains(specification(r), "admission:\n    engine: none"); none == breaks {
+			t.Errorf("Kubernetes %q: %s", version, specification(r))
+		}
+	}
+}
+
+// A provider that asks for long tokens goes on doing so.
+func TestLongTokens(t *testing.T) {
+	r, problems := made(t, Input{Objects: read(t, with(
+		one("SecretStore", `vault: {server: "https://v.example.com", version: v2, auth: {jwt: {path: jwt, role: r, kubernetesServiceAccountToken: {expirationSeconds: 7200, serviceAccountRef: {name: sa}}}}}`)))})
+	if r.Stores[0].Tenant != "web" || !strings.Contains(specification(r), "maxTokenSeconds: 7200") {
+		t.Errorf("%s\n%s", specification(r), lines(problems))
 	}
 }
 
@@ -167,7 +188,9 @@ func TestDumpIsNotWhole(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			r, problems := Make(Input{Objects: read(t, test.dump)})
-			if r != nil || !slices.ContainsFunc(problems, func(p problem.Problem) bool { return p.Rule == test.rule && p.IsError() && p.Position.File == "dump.yaml" }) {
+			if r != nil || !slices.ContainsFunc(problems, func(p problem.Problem) bool {
+				return p.Rule == test.rule && p.IsError() && p.Position.File == "dump.yaml"
+			}) {
 				t.Errorf("made %v, problems:\n%s", r != nil, lines(problems))
 			}
 		})
@@ -254,6 +277,72 @@ func TestEntries(t *testing.T) {
 	want := "a=aws-eu-west-1-secretsmanager a=vault b=aws-eu-west-1-secretsmanager c=aws-eu-west-1-parameterstore d=aws-us-east-1"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("got  %s\nwant %s\n%s", got, want, lines(problems))
+	}
+}
+
+// Stores that ask for other audiences are of other entries, and all are adopted.
+func TestAudiences(t *testing.T) {
+	asking := func(namespace, audiences string) string {
+		return strings.Replace(vaultStore(namespace, "vault", namespace, "sa"), ", audiences: [vault]", audiences, 1) + "---\n" + account(namespace, "sa")
+	}
+	r, problems := made(t, Input{Objects: read(t, with(asking("a", ", audiences: [one]"), asking("b", ", audiences: [two]"), asking("c", ", audiences: [one]"), asking("d", "")))})
+	var got []string
+	for _, s := range r.Stores {
+		got = append(got, s.Namespace+"="+s.Provider+fmt.Sprint(s.Audience))
+	}
+	if want := "a=vault-one[] b=vault-two[] c=vault-one[] d=vault[vault]"; strings.Join(got, " ") != want {
+		t.Errorf("got %s, want %s\n%s", got, want, lines(problems))
+	}
+}
+
+// What only the Platform uses, no tenant may.
+func TestPlatformsOwn(t *testing.T) {
+	r, _ := made(t, Input{Objects: read(t, with(vaultStore("default", "vault", "r", "sa"), account("default", "sa")))})
+	if text := specification(r); !strings.Contains(text, "      vault: []\n") || len(r.Tenants) != 0 || r.Stores[0].Tenant != "platform" {
+		t.Errorf("got %s", text)
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	for _, test := range []struct{ value, tenant, namespace, want string }{
+		{"web-prod-role", "web", "web-prod", "{namespace}-role"},
+		{"role/web", "web", "web-prod", "role/{tenant}"},
+		{"website", "web", "web", "website"},
+		{"site-web", "web", "web", "site-{namespace}"},
+		{"a.b+web (x)", "web", "web", `a\.b\+{namespace}\x20\(x\)`},
+		{"websiteweb web", "web", "web", `websiteweb\x20{namespace}`},
+		{"{tenant}", "x", "y", `\{tenant\}`},
+	} {
+		if got := pattern(test.value, test.tenant, test.namespace); got != test.want {
+			t.Errorf("%s: got %s, want %s", test.value, got, test.want)
+		}
+	}
+}
+
+// Azure's directory is stated once, though it is in both places today.
+func TestAzureDirectory(t *testing.T) {
+	const directory = "5e5f1f3e-0000-4000-8000-000000000000"
+	r, problems := made(t, Input{Objects: read(t, with(
+		one("SecretStore", `azurekv: {vaultUrl: "https://a.vault.azure.net", authType: WorkloadIdentity, tenantId: `+directory+`, serviceAccountRef: {name: azure}}`),
+		"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: azure, namespace: web, annotations: {azure.workload.identity/client-id: "+directory+", azure.workload.identity/tenant-id: "+directory+"}}\n",
+	))})
+	if r.Stores[0].Tenant != "web" || strings.Contains(specification(r), "tenantID") {
+		t.Errorf("got %s\n%s", specification(r), lines(problems))
+	}
+}
+
+// What runs as a store's account is named once: not what others own.
+func TestRunning(t *testing.T) {
+	_, problems := made(t, Input{Objects: read(t, with(vaultStore("web", "vault", "web", "sa"), account("web", "sa"),
+		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: app, namespace: web}, spec: {template: {spec: {serviceAccountName: sa}}}}\n",
+		"{apiVersion: batch/v1, kind: CronJob, metadata: {name: nightly, namespace: web}, spec: {jobTemplate: {spec: {template: {spec: {serviceAccountName: sa}}}}}}\n",
+		"{apiVersion: v1, kind: Pod, metadata: {name: app-x, namespace: web, ownerReferences: [{kind: ReplicaSet, name: app}]}, spec: {serviceAccountName: sa}}\n",
+		"{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token, metadata: {name: old, namespace: web, annotations: {kubernetes.io/service-account.name: sa}}}\n",
+	))})
+	for _, want := range []string{"what CronJob nightly, Deployment app runs as", "tokens without end in Secrets: old"} {
+		if !strings.Contains(lines(problems), want) {
+			t.Errorf("there is no %q in\n%s", want, lines(problems))
+		}
 	}
 }
 

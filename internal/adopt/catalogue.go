@@ -170,7 +170,10 @@ func (e *entry) words() []string {
 	for _, path := range append(slices.Clone(telling[e.stores[0].kind]), byMethod) {
 		words = append(words, strings.TrimPrefix(slug(e.word(path)), kind+"-"))
 	}
-	return append(words, slug(strings.Join(e.audiences, "-")))
+	if audiences := slug(strings.Join(e.audiences, "-")); audiences != kind {
+		words = append(words, audiences)
+	}
+	return words
 }
 
 func (e *entry) word(path string) string {

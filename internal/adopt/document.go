@@ -119,6 +119,7 @@ func (m *maker) platform() fields {
 		}
 	}
 	spec.add("sharedStores", shared)
+	spec.add("admission", m.admissionFields())
 	for _, t := range m.tenants {
 		if t.name == "" {
 			spec.add("namespaces", t.fields())
@@ -192,7 +193,9 @@ func (m *maker) policy() fields {
 	f.add("namespaces", m.namespacePatterns())
 	patterns := m.identityPatterns()
 	for _, name := range slices.Sorted(maps.Keys(patterns)) {
-		identities.add(name, patterns[name])
+		if all := patterns[name]; all != nil {
+			identities = append(identities, field{key: name, value: all})
+		}
 	}
 	f.add("identities", identities)
 	if slices.ContainsFunc(m.tenants, func(t *tenant) bool { return t.name != "" }) {

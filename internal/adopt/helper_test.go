@@ -34,10 +34,10 @@ func read(t failer, texts ...string) []inventory.Object {
 	return set.Objects
 }
 
-// readFile reads a file of testdata.
-func readFile(t *testing.T, name string) []inventory.Object {
+// chartDump is a dump of a cluster with chart 0.20.4 and a dozen stores.
+func chartDump(t *testing.T) []inventory.Object {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
+	data, err := os.ReadFile(filepath.Join("testdata", "chart-0.20.4.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

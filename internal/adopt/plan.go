@@ -115,7 +115,7 @@ func (p *plan) otherSide() {
 
 func (p *plan) apply() {
 	p.heading("Apply tenants, one at a time")
-	p.line("The Platform says `enforcement: observe`: ESO's own role stays as it is, and each store gets a right of its own beside it. Whatever else applies these stores and service accounts has to stop doing so.")
+	p.line("The Platform says `enforcement: observe`: ESO's own role stays as it is, and each store gets a right of its own beside it. Admission policies, where there are some, warn and refuse nothing. Whatever else applies these stores and service accounts has to stop doing so.")
 	if len(p.Tenants) == 0 && !p.platformHas() {
 		p.line("\nNo store was adopted, so there is nothing to apply.")
 		return
@@ -145,9 +145,9 @@ func (p *plan) applied(folder string) []string {
 	return []string{"kubectl diff --server-side --force-conflicts -k " + path, "kubectl apply --server-side --force-conflicts -k " + path}
 }
 
-// platformHas tells whether the Platform has stores of its own.
+// platformHas tells whether the Platform has objects of its own.
 func (p *plan) platformHas() bool {
-	return slices.ContainsFunc(p.Stores, func(s Store) bool { return s.Tenant == schema.PlatformTenant })
+	return p.admission || slices.ContainsFunc(p.Stores, func(s Store) bool { return s.Tenant == schema.PlatformTenant })
 }
 
 func (p *plan) verify() {
@@ -190,17 +190,27 @@ func escape(text string) string {
 
 func (p *plan) enforce() {
 	p.heading("Enforce")
-	if p.Operator.RBAC == schema.None {
-		p.line("No ClusterRole of the chart's was found, so somebody else makes ESO's role. Write `enforcement: enforce`, and take the right to create `serviceaccounts/token` out of that role yourself.")
-		return
-	}
-	p.line("In platform.yaml, `enforcement: enforce`. Then:")
 	dir := "rendered/" + p.cluster + "/platform"
-	p.shell("sed -i 's/enforcement: observe/enforcement: enforce/' platform.yaml", "eso-tenant render . -o rendered")
-	if p.Operator.RBAC == schema.Replace {
-		p.shell("kubectl apply --server-side --force-conflicts -k " + dir)
-		return
+	p.line("In platform.yaml, `enforcement: enforce`.")
+	if p.admission {
+		p.line("Admission policies then refuse what they warned of: a token that no fence is for, and pods that run as a fenced service account.")
 	}
+	lines := []string{"sed -i 's/enforcement: observe/enforcement: enforce/' platform.yaml", "eso-tenant render . -o rendered"}
+	if p.platformHas() || p.Operator.RBAC != schema.None {
+		lines = append(lines, "kubectl apply --server-side --force-conflicts -k "+dir)
+	}
+	p.shell(lines...)
+	switch p.Operator.RBAC {
+	case schema.None:
+		p.line("\nNo ClusterRole of the chart's was found, so somebody else makes ESO's role: take the right to create `serviceaccounts/token` out of it.")
+	case schema.HelmValues:
+		p.upgrade(dir)
+	case schema.Replace: // that was it
+	}
+}
+
+// upgrade is of the chart's release.
+func (p *plan) upgrade(dir string) {
 	p.line("\n`%s/values.yaml` are values for the release that runs. They also make cert-manager issue the webhook's certificate and take ESO's kinds out of the built-in edit role: read them before.", dir)
 	if !p.Operator.Release.HasValue("rbac.serviceAccountTokenCreate") {
 		p.line("Chart %s has no value for the right to mint: `%s/post-renderers.yaml` has the post-renderers of a HelmRelease that take the rule out. For Helm alone, write a --post-renderer that runs kustomize with these patches.", p.Operator.Release.Chart, dir)
@@ -208,7 +218,11 @@ func (p *plan) enforce() {
 	if name := eso.ControllerRoleName(p.Operator.HelmRelease); p.Operator.role != name {
 		p.line("The chart's role is called %s here, because of nameOverride or fullnameOverride: where the post-renderers say %s, write that.", code(p.Operator.role), code(name))
 	}
-	p.shell(fmt.Sprintf("helm upgrade %s external-secrets/external-secrets -n %s --version %s --reuse-values -f %s/values.yaml", p.Operator.HelmRelease, p.Operator.Namespace, p.Operator.Release.Chart, dir))
+	command := fmt.Sprintf("helm upgrade %s external-secrets/external-secrets -n %s --version %s --reuse-values -f %s/values.yaml", p.Operator.HelmRelease, p.Operator.Namespace, p.Operator.Release.Chart, dir)
+	if !p.Operator.Release.HasValue("rbac.serviceAccountTokenCreate") {
+		command += " --post-renderer …" // without one, the right stays
+	}
+	p.shell(command)
 }
 
 func (p *plan) check() {
@@ -245,7 +259,7 @@ func (r *Result) Summary() string {
 	text := fmt.Sprintf("adopted: %d of %s; %s, %s", adopted, problem.Plural(len(r.Stores), "store"),
 		problem.Plural(len(r.Tenants), "tenant"), problem.Plural(r.Namespaces, "namespace"))
 	if breaks > 0 {
-		text += fmt.Sprintf("; %d would stop working without the right to mint for everybody", breaks)
+		text += fmt.Sprintf("; %d would stop working when it is enforced", breaks)
 	}
 	return text
 }

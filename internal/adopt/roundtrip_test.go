@@ -19,7 +19,7 @@ func TestDumpIsOfTheChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	role := typed[rbacv1.ClusterRole]([]*inventory.Object{named(readFile(t, "chart-0.20.4.json"), "ClusterRole", "external-secrets-controller")})[0]
+	role := typed[rbacv1.ClusterRole]([]*inventory.Object{named(chartDump(t), "ClusterRole", "external-secrets-controller")})[0]
 	if diff := cmp.Diff(release.Controller, role.Rules); diff != "" {
 		t.Error(diff)
 	}
@@ -28,7 +28,7 @@ func TestDumpIsOfTheChart(t *testing.T) {
 // What adopt writes, rendered beside what was there, leaves every store as it
 // was and working, with the right to mint for everybody gone.
 func TestRoundTrip(t *testing.T) {
-	dump := readFile(t, "chart-0.20.4.json")
+	dump := chartDump(t)
 	r, _ := made(t, Input{Objects: dump})
 	after := rendered(t, r)
 	fenced := authorizer(t, slices.Concat(withoutMint(dump), after))
@@ -125,7 +125,7 @@ func mints(a *rbac.Authorizer, namespace, account string) bool {
 }
 
 func TestWhatTheDumpSays(t *testing.T) {
-	r, problems := made(t, Input{Objects: readFile(t, "chart-0.20.4.json")})
+	r, problems := made(t, Input{Objects: chartDump(t)})
 	want := Operator{Namespace: "external-secrets", ServiceAccount: "external-secrets", HelmRelease: "external-secrets", RBAC: schema.HelmValues, Features: []eso.Feature{"clusterSecretStores"}}
 	got := r.Operator
 	if got.Namespace != want.Namespace || got.ServiceAccount != want.ServiceAccount || got.HelmRelease != want.HelmRelease || got.RBAC != want.RBAC ||
@@ -153,7 +153,7 @@ func TestWhatTheDumpSays(t *testing.T) {
 
 // The order of the dump has no influence.
 func TestOrder(t *testing.T) {
-	dump := readFile(t, "chart-0.20.4.json")
+	dump := chartDump(t)
 	r, _ := made(t, Input{Objects: dump})
 	backwards := slices.Clone(dump)
 	slices.Reverse(backwards)

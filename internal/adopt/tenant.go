@@ -169,6 +169,11 @@ func (m *maker) namespacePatterns() []string {
 // identityPatterns are the same for external identities, by catalogue entry.
 func (m *maker) identityPatterns() map[string][]string {
 	patterns := map[string][]string{}
+	for _, e := range m.entries {
+		if e.stores[0].method.Provider == "vault" {
+			patterns[e.name] = []string{} // or the default would let tenants use what only the Platform does
+		}
+	}
 	for _, t := range m.tenants {
 		if t.name == "" {
 			continue

@@ -40,12 +40,12 @@ func (m *maker) warnings(r *Result) problem.List {
 }
 
 func (m *maker) leftOut(s *store) problem.Problem {
-	effect := "it keeps working when External Secrets Operator may no longer mint for everybody"
+	effect := "it keeps working when the fence is enforced"
 	switch {
 	case s.left.rule == problem.StoreAccountMissing:
 		effect = "it does not work today, whatever External Secrets Operator may do"
 	case m.breaks(s):
-		effect = "it STOPS working when External Secrets Operator may no longer mint for everybody"
+		effect = "it STOPS working when the fence is enforced: External Secrets Operator may then mint for fenced service accounts only"
 	}
 	return problem.Problem{
 		Rule: s.left.rule, Position: s.object.At, Path: "spec",
@@ -130,7 +130,7 @@ func (m *maker) accountWarnings() problem.List {
 		if users := running[s.account]; len(users) > 0 {
 			found = append(found, problem.Problem{
 				Rule: problem.FencedPod, Position: o.At, Message: "service account " + s.account.String() + " of " + s.object.Kind + " " + s.name() + " is also what " + plural(users) + " runs as",
-				Because: []string{"it gets automountServiceAccountToken: false, so that pods lose their token when they next start, unless they ask for it themselves"},
+				Because: []string{"it gets automountServiceAccountToken: false, so that pods lose their token when they next start, unless they ask for it themselves", "once it is enforced, an admission policy refuses pods that run as it"},
 				Hint:    "give the store an account of its own, serviceAccount: " + s.object.Name + "-access-sa, and let the other side take it first",
 			})
 		}
@@ -207,9 +207,8 @@ func (m *maker) readGenerators(r *Result) {
 				if a.Namespace == "" || o.Namespace != "" {
 					a.Namespace = o.Namespace
 				}
-				today := m.mint.of(a)
 				r.Generators = append(r.Generators, Store{
-					Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Account: a, Why: "a specification has no generators", Today: today, Breaks: today == Blanket,
+					Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Account: a, Why: "a specification has no generators", Today: m.mint.of(a), Breaks: m.loses(a),
 				})
 				r.explain(a)
 			}
@@ -227,8 +226,8 @@ func (m *maker) generatorWarnings(r *Result) problem.List {
 		found = append(found, problem.Problem{
 			Rule: problem.StoreUnfenced, Position: m.named[objectName{generatorGroup + "/" + g.Kind, g.Namespace, g.Name}].At,
 			Message: g.Kind + " " + g.title() + " uses service account " + strings.TrimPrefix(g.Account.String(), "/") + ", and a specification has no generators",
-			Because: []string{"it STOPS working when External Secrets Operator may no longer mint for everybody"},
-			Hint:    "write a Role for serviceaccounts/token with that name, and its RoleBinding, by hand",
+			Because: []string{"it STOPS working when the fence is enforced: External Secrets Operator may then mint for fenced service accounts only"},
+			Hint:    "a Role for serviceaccounts/token with that name, by hand, keeps it working where there are no admission policies; or log in with a stored credential",
 		})
 	}
 	return found
