@@ -25,6 +25,7 @@ func (r *Rendering) Expectation() (verify.Input, error) {
 	p := c.Platform
 	in := verify.Input{
 		ESO: esoAccounts(p.ESO), Specified: true, Minor: p.Kubernetes,
+		Releases:    releases(p.ESO),
 		WritesMoved: p.ESO.RBAC == schema.Replace && slices.Contains(p.ESO.Options.Trims, eso.TrimSecretWrites),
 		Observing:   p.Enforcement == schema.Observe,
 	}
@@ -66,6 +67,14 @@ func meant(fences map[verify.Account]*verify.Fence, tenant, namespace string, s 
 	}
 	f.Audiences = append(f.Audiences, s.TokenAudiences(namespace)...)
 	maps.Copy(f.Annotations, s.Annotations())
+}
+
+// releases are the versions that may run: two during an upgrade.
+func releases(e schema.ESO) []string {
+	if e.UpgradeTo != nil {
+		return []string{e.Release.App, e.UpgradeTo.App}
+	}
+	return []string{e.Release.App}
 }
 
 // esoAccounts are the service accounts of an installation, the controller's first.

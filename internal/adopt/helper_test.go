@@ -122,7 +122,7 @@ metadata:
   name: external-secrets
   namespace: external-secrets
   labels: {app.kubernetes.io/name: external-secrets, app.kubernetes.io/instance: external-secrets, helm.sh/chart: external-secrets-0.20.4, app.kubernetes.io/managed-by: Helm}
-spec: {template: {spec: {serviceAccountName: external-secrets, containers: [{name: external-secrets, image: "ghcr.io/external-secrets/external-secrets:v0.20.4", args: ["--concurrent=1"]}]}}}
+spec: {template: {spec: {serviceAccountName: external-secrets, containers: [{name: external-secrets, image: "external-secrets/external-secrets:v0.20.4", args: ["--concurrent=1"]}]}}}
 ---
 apiVersion: v1
 kind: ServiceAccount

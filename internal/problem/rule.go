@@ -109,6 +109,7 @@ const (
 	ForeignReach        Rule = "foreign-reach"
 	OperatorOpen        Rule = "operator-namespace-open"
 	OperatorSecond      Rule = "operator-second"
+	OperatorVersion     Rule = "operator-version"
 	FencedRole          Rule = "fenced-role"
 	FencedIdentity      Rule = "fenced-identity"
 	FencedPod           Rule = "fenced-pod"
@@ -243,6 +244,7 @@ var rules = map[Rule]Info{
 	ForeignSubject:      {Error, "a fence's binding binds the operator and nobody else"},
 	ForeignReach:        {Error, "nobody in a tenant's namespace can be a service account that has the cluster"},
 	OperatorOpen:        {Error, "nobody else can be the operator"},
+	OperatorVersion:     {Warning, "the operator that runs is of the release that its roles are for"},
 	OperatorSecond:      {Warning, "it is known of each operator that runs in the cluster"},
 	FencedIdentity:      {Error, "a fenced service account has the identity in the cloud that its tenant declares"},
 	StoreUnsafe:         {Error, "no store has the operator read its own files, run programs or call whatever a tenant says"},

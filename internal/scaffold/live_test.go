@@ -41,7 +41,7 @@ func TestAsk(t *testing.T) {
 		notes           []string
 	}{
 		"all of it":     {script: fake(all, "")},
-		"by image":      {script: fake(`"app.kubernetes.io/instance": "eso"`, "ghcr.io/external-secrets/external-secrets:v2.7.0-ubi@sha256:0")},
+		"by image":      {script: fake(`"app.kubernetes.io/instance": "eso"`, "external-secrets/external-secrets:v2.7.0-ubi@sha256:0")},
 		"by chart":      {script: fake(`"app.kubernetes.io/instance": "eso", "helm.sh/chart": "external-secrets-2.7.0"`, "mirror/eso:latest")},
 		"another label": {script: fake(`"app.kubernetes.io/instance": "eso", "app.kubernetes.io/version": "main", "helm.sh/chart": "external-secrets-2.7.0"`, "")},
 		"no version":    {script: fake(`"app.kubernetes.io/instance": "eso"`, ""), change: func(l *Live) { l.ESO.Version = "" }},

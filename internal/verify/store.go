@@ -158,7 +158,7 @@ func stores(w *world) problem.List {
 	for _, subject := range w.eso {
 		found = append(found, w.strongIdentity(Account{subject.Namespace, subject.Name})...)
 	}
-	return append(found, w.others()...)
+	return slices.Concat(found, w.others(), w.versions())
 }
 
 // ownIdentityOf reports a store with which ESO uses its own identity (T1).
@@ -385,6 +385,47 @@ func (w *world) others() problem.List {
 		}
 	}
 	return found
+}
+
+// versions reports an ESO of another release than its roles are made for.
+func (w *world) versions() problem.List {
+	if len(w.in.Releases) == 0 {
+		return nil
+	}
+	var found problem.List
+	for _, run := range w.workloads {
+		if run.object.Kind != "Deployment" || !isComponent(run.object) || !slices.Contains(w.eso, run.account.subject()) {
+			continue
+		}
+		tag := imageTag(inventory.Text(first(run.object.List("spec", "template", "spec", "containers")), "image"))
+		if tag != "" && !slices.Contains(w.in.Releases, "v"+strings.TrimPrefix(tag, "v")) {
+			found = append(found, problem.Problem{
+				Rule: problem.OperatorVersion, Position: run.object.At, Path: "spec.template.spec.containers[0].image",
+				Message: "Deployment " + run.object.Namespace + "/" + run.object.Name + " runs External Secrets Operator " + problem.Quote(tag) + ", and the roles are for " + strings.Join(w.in.Releases, " and "),
+				Hint:    "say in the Platform what runs, or upgradeTo what will",
+			})
+		}
+	}
+	return found
+}
+
+func first(list []any) any {
+	if len(list) == 0 {
+		return nil
+	}
+	return list[0]
+}
+
+// imageTag is the tag of an image's name, less the flavour behind it; "" where
+// a digest alone says what it is.
+func imageTag(image string) string {
+	name, _, _ := strings.Cut(image, "@")
+	_, tag, found := strings.Cut(name[strings.LastIndex(name, "/")+1:], ":")
+	if !found {
+		return ""
+	}
+	tag, _, _ = strings.Cut(tag, "-") // -ubi, -distroless
+	return tag
 }
 
 // cloudAnnotations give a service account an identity in a cloud.

@@ -33,6 +33,8 @@ type Input struct {
 	Writers []rbac.Subject
 	// Minor is the cluster's version, such as "1.34"; "" is the newest known.
 	Minor string
+	// Releases are the versions of ESO that its roles are for, such as "v2.9.0"; none: not known.
+	Releases []string
 	// WritesMoved says that ESO's writes of Secrets were taken from its ClusterRole.
 	WritesMoved bool
 	// Observing says that nothing is enforced yet: what is open is a warning.
@@ -162,7 +164,7 @@ var powers = map[problem.Rule]Power{
 	problem.MintPod: Mint, problem.MintExec: Mint, problem.MintImpersonate: Mint, problem.MintBind: Mint, problem.MintEscalate: Mint,
 	problem.MintCSR: Mint, problem.MintNodeProxy: Mint, problem.MintAttest: Mint, problem.AdmissionWritable: Mint, problem.NamespaceWritable: Mint,
 	problem.CRDWritable: Mint, problem.ForeignMint: Mint, problem.ForeignSubject: Mint, problem.FencedRole: Mint, problem.FencedPod: Mint, problem.FencedSecrets: Mint,
-	problem.ForeignReach: Mint, problem.OperatorOpen: Mint, problem.OperatorSecond: Mint, problem.FencedIdentity: Mint,
+	problem.ForeignReach: Mint, problem.OperatorOpen: Mint, problem.OperatorSecond: Mint, problem.OperatorVersion: Mint, problem.FencedIdentity: Mint,
 	problem.StoreWritable: Mint, problem.StoreUnsafe: Mint, problem.StoreAudience: Mint,
 	problem.StoreOwnIdentity: Mint, problem.SharedStoreOpen: Mint, problem.OperatorIdentity: Mint,
 	problem.WriteSecrets: Write, problem.ReadSecrets: Read,
