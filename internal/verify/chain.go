@@ -76,7 +76,7 @@ func (w *world) account(f Fence) problem.List {
 	return found
 }
 
-// identityOf reports an identity in a cloud that is not the one declared (T15).
+// identityOf reports an identity in a cloud that is not the one declared.
 func identityOf(f *Fence, o *inventory.Object) problem.List {
 	if f.Annotations == nil {
 		return nil
@@ -103,7 +103,7 @@ func orNone(text string) string {
 }
 
 // reportFenced reports roles that fenced accounts hold: a token of theirs could
-// be used against the API server (E17). Bindings that were reported for the
+// be used against the API server. Bindings that were reported for the
 // whole namespace are not told of again.
 func (w *world) reportFenced(reported map[rbac.Ref]bool) {
 	if w.policies.closes(closingAudience, w.eso) != nil {

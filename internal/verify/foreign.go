@@ -190,7 +190,7 @@ func (w *world) fencesIn(namespace string) []*Fence {
 	return all
 }
 
-// operatorsOf are ESO's accounts that a move leads to (T23).
+// operatorsOf are ESO's accounts that a move leads to.
 func (p *prover) operatorsOf(m *move) []rbac.Subject {
 	var all []rbac.Subject
 	for _, s := range p.eso {

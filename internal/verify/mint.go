@@ -11,7 +11,7 @@ import (
 // The ways from rights to tokens. Each is a detector of its own, so that each
 // is closed, and tested, by itself.
 
-// mintDirectly asks the TokenRequest API (E1). ESO's token of a fenced account
+// mintDirectly asks the TokenRequest API. ESO's token of a fenced account
 // is what the fence is for; that account's own rights then count as ESO's,
 // unless an admission policy keeps the token away from the API server.
 func mintDirectly(p *prover) []move {
@@ -52,7 +52,7 @@ func (p *prover) accountsCalled(h *hold) []Account {
 }
 
 // mintByTokenSecret makes a Secret of the type that Kubernetes fills with a
-// token, and reads it (E2, T11).
+// token, and reads it.
 func mintByTokenSecret(p *prover) []move {
 	var moves []move
 	patch, read := byNamespace(p.pool[patchSecrets]), byNamespace(p.pool[lookAtSecrets])
@@ -126,7 +126,7 @@ func makesAndReads(create *hold, patch, read []*hold) []reason {
 	return nil
 }
 
-// mintFromLegacySecret reads a token that is already in a Secret (E3).
+// mintFromLegacySecret reads a token that is already in a Secret.
 func mintFromLegacySecret(p *prover) []move {
 	if len(p.tokens) == 0 {
 		return nil
@@ -148,7 +148,7 @@ func mintFromLegacySecret(p *prover) []move {
 	return moves
 }
 
-// mintByBootstrapToken makes a token with which a node joins (E4).
+// mintByBootstrapToken makes a token with which a node joins.
 func mintByBootstrapToken(p *prover) []move {
 	var moves []move
 	for _, h := range p.pool[createSecrets] {
@@ -159,7 +159,7 @@ func mintByBootstrapToken(p *prover) []move {
 	return moves
 }
 
-// mintByPod runs a pod as any service account of the namespace (E13, T10).
+// mintByPod runs a pod as any service account of the namespace.
 func mintByPod(p *prover) []move {
 	var moves []move
 	for _, h := range p.pool[runPods] {
@@ -189,7 +189,7 @@ func nowhere(rule problem.Rule, h *hold, allows string) move {
 	return move{rule: rule, via: []reason{{h, allows}}}
 }
 
-// mintByExec gets into a pod that runs already, and reads its token (E13, T23).
+// mintByExec gets into a pod that runs already, and reads its token.
 func mintByExec(p *prover) []move {
 	var moves []move
 	for _, h := range p.pool[enterPods] {
@@ -198,7 +198,7 @@ func mintByExec(p *prover) []move {
 	return moves
 }
 
-// mintByImpersonation acts as somebody else (E12). The constrained verbs are
+// mintByImpersonation acts as somebody else. The constrained verbs are
 // good for nothing without their other half on what is asked for.
 func mintByImpersonation(p *prover) []move {
 	moves := slices.Concat(
@@ -285,7 +285,7 @@ func namedOrAll(h *hold, kind func(string) rbac.Subject) []node {
 	return all
 }
 
-// mintByBinding binds somebody to a role (E11, T7, T8).
+// mintByBinding binds somebody to a role.
 func mintByBinding(p *prover) []move {
 	const allows = "write bindings"
 	var moves []move
@@ -304,7 +304,7 @@ func mintByBinding(p *prover) []move {
 	return moves
 }
 
-// mintByRole writes roles (E11).
+// mintByRole writes roles.
 func mintByRole(p *prover) []move {
 	const allows = "write roles"
 	var moves []move
@@ -364,7 +364,7 @@ func (p *prover) bindsToPower(lift *hold) bool {
 // harmless are abilities that give nothing by themselves.
 const harmless = 1<<lookAtSecrets | 1<<patchSecrets | 1<<onAsAccounts | 1<<onAsUsers | 1<<onAsNodes | 1<<changePushSecrets
 
-// mintByCSR approves a client certificate (E15). It takes the approval of the
+// mintByCSR approves a client certificate. It takes the approval of the
 // request and of the signer; who signs needs the cluster's key besides, which no
 // right gives (k8s.io/kubernetes v1.37.2, plugin/pkg/admission/certificates).
 func mintByCSR(p *prover) []move {
@@ -385,7 +385,7 @@ func mintByCSR(p *prover) []move {
 // clientSigners are those whose certificates the API server takes, and what they are approved by.
 var clientSigners = []string{"kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/*"}
 
-// mintByNode goes through a node's kubelet into its pods (E14).
+// mintByNode goes through a node's kubelet into its pods.
 func mintByNode(p *prover) []move {
 	var moves []move
 	for _, h := range p.pool[reachKubelets] {
@@ -394,7 +394,7 @@ func mintByNode(p *prover) []move {
 	return moves
 }
 
-// mintAttested asks for tokens with attestations of one's choice (E19).
+// mintAttested asks for tokens with attestations of one's choice.
 func mintAttested(p *prover) []move {
 	var moves []move
 	for _, h := range p.pool[attestTokens] {
@@ -416,12 +416,12 @@ func onlyESO(p *prover, a ability, rule problem.Rule, allows string) []move {
 	return moves
 }
 
-// writeAdmission takes the policies away that close the rest (E16).
+// writeAdmission takes the policies away that close the rest.
 func writeAdmission(p *prover) []move {
 	return onlyESO(p, changeAdmission, problem.AdmissionWritable, "write admission policies or webhooks")
 }
 
-// writeNamespaces labels a namespace so that it counts as another (E5, T6). It
+// writeNamespaces labels a namespace so that it counts as another. It
 // matters where a store chooses namespaces by their labels: the policies that
 // count refuse for fenced accounts whatever a namespace is labelled.
 func writeNamespaces(p *prover) []move {
@@ -435,14 +435,14 @@ func writeNamespaces(p *prover) []move {
 	return moves
 }
 
-// writeCRDs points ESO's own kinds at another webhook (E10).
+// writeCRDs points ESO's own kinds at another webhook.
 func writeCRDs(p *prover) []move {
 	return onlyESO(p, changeCRDs, problem.CRDWritable, "write CustomResourceDefinitions, and with them who converts ESO's objects")
 }
 
-// writeStores has ESO log in with its own token at a server of one's choice (T1
-// to T4, T22). ESO itself needs no store for that. It writes them to put its
-// finalizer there, but only where it pushes Secrets (E6).
+// writeStores has ESO log in with its own token at a server of one's choice. ESO
+// itself needs no store for that. It writes them to put its finalizer there, but
+// only where it pushes Secrets.
 func writeStores(p *prover) []move {
 	var moves []move
 	if p.isESO && len(p.pool[changePushSecrets]) > 0 {

@@ -16,8 +16,9 @@ import (
 	"github.com/eso-tenant/eso-tenant/schema"
 )
 
-// mutant is a world with one thing planted, and what that has to be called. The
-// names E1 to E20 and T1 to T23 are those of the list of bypasses.
+// mutant is a world with one thing planted, and what that has to be called. In
+// names, E and a number is a way of whoever holds ESO, T and a number one of a
+// tenant's; the page of the rule tells it.
 type mutant struct {
 	name   string
 	base   string

@@ -161,7 +161,7 @@ func stores(w *world) problem.List {
 	return slices.Concat(found, w.others(), w.versions())
 }
 
-// ownIdentityOf reports a store with which ESO uses its own identity (T1).
+// ownIdentityOf reports a store with which ESO uses its own identity.
 func ownIdentityOf(s *store) problem.List {
 	for _, l := range logins[s.provider] {
 		chosen := below(s.spec, l.at)
@@ -186,7 +186,7 @@ func below(value any, path string) any {
 	return inventory.Get(value, strings.Split(path, ".")...)
 }
 
-// unsafeIn reports a store that has ESO do what the store's writer says (T2 to T4).
+// unsafeIn reports a store that has ESO do what the store's writer says.
 func unsafeIn(s *store) problem.List {
 	var found problem.List
 	fields := unsafe[s.provider]
@@ -218,8 +218,8 @@ var adds = []string{
 // apiServers are the API server's audiences where nobody chose others.
 var apiServers = []string{"https://kubernetes.default.svc.cluster.local", "https://kubernetes.default.svc", "kubernetes.default.svc"}
 
-// audiencesOf reports a token that is good for the API server (E17), or for
-// somebody whom its tenant does not declare (T17).
+// audiencesOf reports a token that is good for the API server, or for
+// somebody whom its tenant does not declare.
 func (w *world) audiencesOf(s *store, ref reference) problem.List {
 	report := func(message, hint string) problem.List {
 		return problem.List{{Rule: problem.StoreAudience, Position: s.object.At, Path: ref.path + ".audiences", Message: s.String() + " " + message, Hint: hint}}
@@ -271,7 +271,7 @@ func hasField(value any, fields []string) bool {
 }
 
 // openConditions reports a ClusterSecretStore that more namespaces may use than
-// it names (T5; ESO 2.9.0, pkg/controllers/secretstore/client_manager.go).
+// it names ( ESO 2.9.0, pkg/controllers/secretstore/client_manager.go).
 func openConditions(s *store) problem.List {
 	if s.object.Kind != "ClusterSecretStore" {
 		return nil
@@ -369,7 +369,7 @@ func (w *world) sameTenant(namespace string, f *Fence) bool {
 	return w.tenantOf[namespace] != "" && w.tenantOf[namespace] == w.tenantOf[f.Namespace]
 }
 
-// others reports an ESO that was not named (T20): what it may do is its own.
+// others reports an ESO that was not named: what it may do is its own.
 func (w *world) others() problem.List {
 	if len(w.eso) == 0 {
 		return nil
@@ -432,7 +432,7 @@ func imageTag(image string) string {
 var cloudAnnotations = []string{"eks.amazonaws.com/role-arn", "azure.workload.identity/client-id", "iam.gke.io/gcp-service-account"}
 
 // strongIdentity reports an identity of ESO's own in a cloud: a store without a
-// reference would use it (E20).
+// reference would use it.
 func (w *world) strongIdentity(a Account) problem.List {
 	o := w.accounts[a]
 	if o == nil {
