@@ -36,7 +36,7 @@ func nameRead(namespace, serviceAccount string) string {
 // object can have, so a digest keeps two of them apart.
 func nameMember(m schema.Member) string {
 	sum := sha256.Sum256([]byte(m.Kind + "\x00" + m.Namespace + "\x00" + m.Name + "\x00" + m.Role))
-	return prefix + "member-" + slug(m.Name) + "-" + hex.EncodeToString(sum[:5])
+	return prefix + "member-" + Slug(m.Name) + "-" + hex.EncodeToString(sum[:5])
 }
 
 // fileNamespace is the file of a namespace's objects, without its ending. No
@@ -48,8 +48,8 @@ func fileNamespace(namespace string) string {
 	return namespace
 }
 
-// slug keeps of a text what an object's name may hold.
-func slug(s string) string {
+// Slug keeps of a text what an object's name may hold.
+func Slug(s string) string {
 	cut := strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':

@@ -145,7 +145,7 @@ func (dec *decoder) kindOf(doc *document) (string, bool) {
 		// It tells kustomize how to run the function, and says nothing of tenants.
 	case foundGroup == group:
 		hint := "kinds are Platform, Tenant and TenantSet"
-		if near := nearest(kind.str(), []string{kindPlatform, kindTenant, kindTenantSet}); near != "" {
+		if near := Nearest(kind.str(), []string{kindPlatform, kindTenant, kindTenantSet}); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		dec.reportKind(doc, kind, problem.KindUnknown, "kind "+problem.Quote(kind.str())+" is not one of "+group, hint)

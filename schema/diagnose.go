@@ -201,7 +201,7 @@ func (d *diagnosis) notAllowed(schema cue.Value, named bool, path string, e *ent
 	}
 	known := fieldNames(schema, false)
 	hint := "fields here are " + strings.Join(known, ", ")
-	if near := nearest(e.key, known); near != "" {
+	if near := Nearest(e.key, known); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	d.report(keyNode(e), problem.FieldUnknown, join(path, e.key), "there is no field "+problem.Quote(e.key), hint)
@@ -248,7 +248,7 @@ func (d *diagnosis) leaf(schema cue.Value, path string, n *node) {
 	}
 	if words := enumeration(schema); len(words) > 0 {
 		hint := ""
-		if near := nearest(n.text, words); near != "" {
+		if near := Nearest(n.text, words); near != "" {
 			hint = "did you mean " + problem.Quote(near) + "?"
 		}
 		d.report(n, problem.FieldValue, path, quoteValue(n, "")+" is none of "+problem.QuoteAll(words), hint)

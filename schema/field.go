@@ -47,7 +47,7 @@ func (r *shaper) describe(path string) (Field, error) {
 		}
 	}
 	kinds := documentNames()
-	if near := nearest(kind, kinds); near != "" {
+	if near := Nearest(kind, kinds); near != "" {
 		return Field{}, errors.New("there is no kind " + problem.Quote(kind) + "; did you mean " + near + "?")
 	}
 	return Field{}, errors.New("there is no kind " + problem.Quote(kind) + "; a path begins with " + oneOf(kinds))
@@ -164,7 +164,7 @@ func (p site) findName(parts []string) (site, error) {
 			return found, nil
 		}
 	}
-	if len(parts) == 1 && first[0] != '<' && nearest(first, entry.keys()) != "" {
+	if len(parts) == 1 && first[0] != '<' && Nearest(first, entry.keys()) != "" {
 		return site{}, &missError{entry, first} // more likely a slip than a name
 	}
 	return entry.find(parts[1:])
@@ -197,7 +197,7 @@ func (m *missError) Error() string {
 // one called so elsewhere in the document.
 func (m *missError) near(root site) error {
 	keys := m.at.keys()
-	if near := nearest(m.part, keys); near != "" {
+	if near := Nearest(m.part, keys); near != "" {
 		return fmt.Errorf("%w; did you mean %s?", m, join(m.at.path, near))
 	}
 	if elsewhere := root.called(m.part); len(elsewhere) > 0 {

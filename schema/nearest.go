@@ -1,10 +1,7 @@
 package schema
 
 // Nearest returns the word that s is most likely a misspelling of, or "".
-func Nearest(s string, words []string) string { return nearest(s, words) }
-
-// nearest returns the word that s is most likely a misspelling of, or "".
-func nearest(s string, words []string) string {
+func Nearest(s string, words []string) string {
 	best, distance := "", 1+max(1, (len(s)+1)/3)
 	for _, word := range words {
 		if d := editDistance(s, word, distance); d < distance {

@@ -156,7 +156,7 @@ func weaker(a, b string) bool {
 // providerHint names the provider that was probably meant, or all there are.
 func (p *Platform) providerHint(name string) string {
 	names := slices.Sorted(maps.Keys(p.catalogue))
-	if near := nearest(name, names); near != "" {
+	if near := Nearest(name, names); near != "" {
 		return "did you mean " + problem.Quote(near) + "?"
 	}
 	if len(names) == 0 {

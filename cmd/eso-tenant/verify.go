@@ -103,7 +103,6 @@ type proof struct {
 	input   verify.Input
 	refused problem.List // what is wrong with the specifications
 	files   int
-	skipped map[string]int
 }
 
 // prove reads what the flags name and proves it.
@@ -154,7 +153,7 @@ func (s streams) load(ctx context.Context, flags *proofFlags) (*proof, error) {
 		return nil, err
 	}
 	p.input.Objects, p.input.Unread = set.Objects, unread
-	p.files, p.skipped = set.Files, set.Skipped
+	p.files = set.Files
 	specifications := flags.platform
 	if len(specifications) == 0 && hasSpecifications(set) {
 		specifications = flags.paths

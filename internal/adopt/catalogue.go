@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/eso-tenant/eso-tenant/generators"
 )
 
 // entry is one entry of the Platform's catalogue, and the stores that name it.
@@ -165,12 +167,12 @@ func joined(words []string, n int) string { return strings.Join(words[:min(n, le
 
 // words are the parts of an entry's name, its kind first.
 func (e *entry) words() []string {
-	kind := slug(e.stores[0].kind)
+	kind := generators.Slug(e.stores[0].kind)
 	words := []string{cmp.Or(kind, "provider")}
 	for _, path := range append(slices.Clone(telling[e.stores[0].kind]), byMethod) {
-		words = append(words, strings.TrimPrefix(slug(e.word(path)), kind+"-"))
+		words = append(words, strings.TrimPrefix(generators.Slug(e.word(path)), kind+"-"))
 	}
-	if audiences := slug(strings.Join(e.audiences, "-")); audiences != kind {
+	if audiences := generators.Slug(strings.Join(e.audiences, "-")); audiences != kind {
 		words = append(words, audiences)
 	}
 	return words
@@ -189,19 +191,4 @@ func (e *entry) word(path string) string {
 		return u.Hostname()
 	}
 	return value
-}
-
-// slug keeps of a text what a name may hold.
-func slug(text string) string {
-	cut := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		default:
-			return '-'
-		}
-	}, text)
-	return strings.Trim(cut[:min(len(cut), 40)], "-")
 }
