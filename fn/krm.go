@@ -165,16 +165,31 @@ func nothing() problem.List {
 	}}
 }
 
-// validate checks Platforms and Tenants. It returns no items: kustomize fails
-// a validator that echoes what it was given.
+// validate checks Platforms and Tenants, and proves the fence over what they
+// expand into and all other items; or over the items alone, where they were
+// expanded already. What an overlay changes afterwards it never sees. It returns
+// no items: kustomize fails a validator that echoes what it was given.
 func validate(rl *framework.ResourceList) problem.List {
-	ours, _ := split(rl.Items)
+	ours, others := split(rl.Items)
 	rl.Items = nil
 	if len(ours) == 0 {
-		return nothing()
+		objects, unread := itemObjects(others)
+		found, proven := proveItems(objects, unread)
+		if !proven {
+			return nothing()
+		}
+		return found
 	}
-	_, problems := Build(ours)
-	return problems
+	rendering, problems := Build(ours)
+	if rendering == nil {
+		return problems
+	}
+	objects, unread := itemObjects(others)
+	found, err := rendering.proveBeside(objects, unread)
+	if err != nil {
+		return append(problems, problem.Problem{Rule: problem.SchemaOther, Message: err.Error()})
+	}
+	return append(problems, found...)
 }
 
 // split tells items of our kinds from all others.
@@ -228,12 +243,22 @@ func results(problems problem.List) framework.Results {
 			result.Field = &framework.Field{Path: p.Path}
 		}
 		if kind, name, ok := strings.Cut(p.Position.Subject, "/"); ok {
-			result.ResourceRef = &kyaml.ResourceIdentifier{
-				TypeMeta: kyaml.TypeMeta{APIVersion: schema.APIVersion, Kind: kind},
-				NameMeta: kyaml.NameMeta{Name: name},
-			}
+			result.ResourceRef = reference(kind, name)
 		}
 		all = append(all, result)
 	}
 	return all
+}
+
+// reference is a subject as a result names it. Of what is not ours, a proof knows
+// the kind and not its API.
+func reference(kind, name string) *kyaml.ResourceIdentifier {
+	ref := &kyaml.ResourceIdentifier{TypeMeta: kyaml.TypeMeta{Kind: kind}, NameMeta: kyaml.NameMeta{Name: name}}
+	if namespace, inside, namespaced := strings.Cut(name, "/"); namespaced {
+		ref.NameMeta = kyaml.NameMeta{Namespace: namespace, Name: inside}
+	}
+	if schema.IsKind(kind) {
+		ref.APIVersion = schema.APIVersion
+	}
+	return ref
 }

@@ -109,10 +109,7 @@ func (r *Rendering) Objects() ([]inventory.Object, error) {
 }
 
 func unwritten(o *generators.Object) (inventory.Object, error) {
-	name := o.Name
-	if o.Namespace != "" {
-		name = o.Namespace + "/" + o.Name
-	}
+	name := qualified(o.Namespace, o.Name)
 	at := problem.Position{Subject: o.Kind.Kind + "/" + name}
 	object, err := inventory.FromTyped(o.APIVersion, o.Kind.Kind, o.Namespace, o.Name, o.Body, at)
 	if err != nil {

@@ -16,6 +16,11 @@ const (
 // functionKinds configure the function and say nothing of tenants.
 var functionKinds = []string{KindTransformer, KindValidator}
 
+// IsKind tells whether a kind is one of ours.
+func IsKind(kind string) bool {
+	return slices.Contains([]string{kindPlatform, kindTenant, kindTenantSet}, kind) || slices.Contains(functionKinds, kind)
+}
+
 // Function is a functionConfig.
 type Function struct {
 	Kind    string // one of the kinds above

@@ -19,8 +19,7 @@ import (
 )
 
 func newRender(s streams) *cobra.Command {
-	var output string
-	var selection fn.Selection
+	var opts renderOptions
 	var report *reporter
 	cmd := &cobra.Command{
 		Use:   "render [PATH…]",
@@ -33,21 +32,29 @@ output, or those of all clusters to a folder, which is replaced whole:
   <cluster>/tenants/<tenant>/   one file per namespace
   <cluster>/flux/               Flux Kustomizations, if the Platform has flux
 
-With a problem, nothing is written. Only what eso-tenant made is replaced.`,
+With a problem, nothing is written; with --verify, neither unless the fence of
+all that is rendered is proven to hold. Only what eso-tenant made is replaced.`,
 		Example: `  eso-tenant render examples/quickstart | kubectl apply --server-side -f -
   eso-tenant render platforms tenants --cluster eu-1 -o rendered`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := checkStated(cmd, "output", "cluster", "tenant"); err != nil {
 				return err
 			}
-			return s.render(cmd.Context(), paths, output, selection, report)
+			return s.render(cmd.Context(), paths, &opts, report)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this `folder` instead of standard output")
-	cmd.Flags().StringSliceVar(&selection.Clusters, "cluster", nil, "render these clusters (Platforms) only")
-	cmd.Flags().StringSliceVar(&selection.Tenants, "tenant", nil, "render these tenants only, nothing of the Platform's")
+	cmd.Flags().StringVarP(&opts.output, "output", "o", "", "write to this `folder` instead of standard output")
+	cmd.Flags().StringSliceVar(&opts.selection.Clusters, "cluster", nil, "render these clusters (Platforms) only")
+	cmd.Flags().StringSliceVar(&opts.selection.Tenants, "tenant", nil, "render these tenants only, nothing of the Platform's")
+	cmd.Flags().BoolVar(&opts.verify, "verify", false, "prove the fence first, as the command verify does")
 	report = s.reporter(cmd, s.err)
 	return cmd
+}
+
+type renderOptions struct {
+	output    string // a folder; "" is standard output
+	selection fn.Selection
+	verify    bool
 }
 
 // checkStated refuses flags that are given without a value. Taken for not
@@ -62,27 +69,43 @@ func checkStated(cmd *cobra.Command, flags ...string) error {
 	return nil
 }
 
-func (s streams) render(ctx context.Context, paths []string, output string, selection fn.Selection, report *reporter) error {
+func (s streams) render(ctx context.Context, paths []string, opts *renderOptions, report *reporter) error {
 	progress := s.progress("reading specifications")
 	rendering, sources, problems := build(paths, s)
 	progress.stop()
+	var selected *fn.Rendering
+	if rendering != nil {
+		var err error
+		if selected, err = rendering.Select(opts.selection); err != nil {
+			return &exit{code: exitUsage, cause: err}
+		}
+	}
+	if opts.verify && selected != nil {
+		found, err := s.proveRendering(selected)
+		if err != nil {
+			return failed(err)
+		}
+		problems = append(problems, found...)
+	}
 	if err := report.report(problems, sources); err != nil {
 		return err
 	}
-	selected, err := rendering.Select(selection)
-	if err != nil {
-		return &exit{code: exitUsage, cause: err}
-	}
-	if output == "" {
+	if opts.output == "" {
 		return s.renderStream(ctx, selected)
 	}
-	if err := s.renderFolder(ctx, selected, output); err != nil {
+	if err := s.renderFolder(ctx, selected, opts.output); err != nil {
 		return err
 	}
 	if report.forPeople() {
-		fmt.Fprintf(s.err, "%s: %s\n", problem.Clean(output), counted(selected))
+		fmt.Fprintf(s.err, "%s: %s\n", problem.Clean(opts.output), counted(selected))
 	}
 	return nil
+}
+
+func (s streams) proveRendering(selected *fn.Rendering) (problem.List, error) {
+	defer s.progress("proving").stop()
+	holdAll()
+	return selected.Prove()
 }
 
 // build reads and decodes what the paths name, by default the current folder.

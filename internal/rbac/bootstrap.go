@@ -74,7 +74,7 @@ func minorNumber(minor string) int {
 
 // Bootstrap returns the roles and bindings that the API server of a minor version, as "1.34", makes by itself, and
 // whether that version is known; for any other, the newest that is. Where a feature gate adds rules, they are among them.
-// Each call reads them anew.
+// What is in the rules is shared between callers, who change none of it.
 func Bootstrap(minor string) (Objects, bool) {
 	d := newDefaults(minor)
 	return d.objects(), d.known
@@ -117,8 +117,17 @@ func (d *defaults) objects() (o Objects) {
 	return o
 }
 
-// readBootstrap reads one embedded file. That each can be read, a test says.
-func readBootstrap(minor string) (f bootstrapFile) {
+// readOnce keeps each embedded file as it was read: a proof asks for them several times, and reading costs more than many
+// a proof. By minor version, a func() bootstrapFile.
+var readOnce sync.Map
+
+func readBootstrap(minor string) bootstrapFile {
+	read, _ := readOnce.LoadOrStore(minor, sync.OnceValue(func() bootstrapFile { return parseBootstrap(minor) }))
+	return read.(func() bootstrapFile)() //nolint:forcetypeassert // nothing else is stored
+}
+
+// parseBootstrap reads one embedded file. That each can be read, a test says.
+func parseBootstrap(minor string) (f bootstrapFile) {
 	text, err := bootstrapFiles.ReadFile("bootstrap/" + minor + ".json")
 	if err == nil {
 		err = json.Unmarshal(text, &f)

@@ -156,6 +156,14 @@ func Concluded(problems problem.List) map[Power]Verdict {
 	return verdicts
 }
 
+// IsBreach tells whether a problem says that somebody has more than is meant, or
+// that a store does not work. Of the other errors, what is said is that this is
+// not known.
+func IsBreach(p problem.Problem) bool {
+	_, known := powers[p.Rule]
+	return p.IsError() && (known || slices.Contains(broken, p.Rule))
+}
+
 func rank(v Verdict) int { return slices.Index([]Verdict{Proven, Accepted, NotProven, Breached}, v) }
 
 // powers says which verdict a rule's problems are for.
