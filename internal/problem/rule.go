@@ -110,6 +110,7 @@ const (
 	OperatorOpen        Rule = "operator-namespace-open"
 	OperatorSecond      Rule = "operator-second"
 	OperatorVersion     Rule = "operator-version"
+	OperatorSwitch      Rule = "operator-switch"
 	FencedRole          Rule = "fenced-role"
 	FencedIdentity      Rule = "fenced-identity"
 	FencedPod           Rule = "fenced-pod"
@@ -245,6 +246,7 @@ var rules = map[Rule]Info{
 	ForeignReach:        {Error, "nobody in a tenant's namespace can be a service account that has the cluster"},
 	OperatorOpen:        {Error, "nobody else can be the operator"},
 	OperatorVersion:     {Warning, "the operator that runs is of the release that its roles are for"},
+	OperatorSwitch:      {Error, "the operator may read the kinds that it is set to reconcile"},
 	OperatorSecond:      {Warning, "it is known of each operator that runs in the cluster"},
 	FencedIdentity:      {Error, "a fenced service account has the identity in the cloud that its tenant declares"},
 	StoreUnsafe:         {Error, "no store has the operator read its own files, run programs or call whatever a tenant says"},

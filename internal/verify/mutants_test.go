@@ -157,8 +157,12 @@ func shared(conditions string) string {
 
 func deployment(namespace, name, account, component string) string {
 	return fmt.Sprintf("---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: %s, namespace: %s, labels: {app.kubernetes.io/name: %s}}\n"+
-		"spec: {template: {spec: {serviceAccountName: %s}}}\n", name, namespace, component, account)
+		"spec: {template: {spec: {serviceAccountName: %s, containers: [{args: [%s]}]}}}\n", name, namespace, component, account, reconcilersOff)
 }
+
+// reconcilersOff are the flags that go with roles which are trimmed of all that is optional.
+const reconcilersOff = "--enable-cluster-store-reconciler=false, --enable-cluster-external-secret-reconciler=false, " +
+	"--enable-push-secret-reconciler=false, --enable-cluster-push-secret-reconciler=false"
 
 func tokenSecret(namespace, name, account string) string {
 	return fmt.Sprintf("---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/service-account-token\nmetadata: {name: %s, namespace: %s, annotations: {kubernetes.io/service-account.name: %s}}\n", name, namespace, account)

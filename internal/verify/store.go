@@ -158,7 +158,7 @@ func stores(w *world) problem.List {
 	for _, subject := range w.eso {
 		found = append(found, w.strongIdentity(Account{subject.Namespace, subject.Name})...)
 	}
-	return slices.Concat(found, w.others(), w.versions())
+	return slices.Concat(found, w.others(), w.versions(), w.switches())
 }
 
 // ownIdentityOf reports a store with which ESO uses its own identity.
@@ -367,86 +367,4 @@ func (w *world) sameTenant(namespace string, f *Fence) bool {
 		w.tenantOf = w.tenants()
 	}
 	return w.tenantOf[namespace] != "" && w.tenantOf[namespace] == w.tenantOf[f.Namespace]
-}
-
-// others reports an ESO that was not named: what it may do is its own.
-func (w *world) others() problem.List {
-	if len(w.eso) == 0 {
-		return nil
-	}
-	var found problem.List
-	for _, run := range w.workloads {
-		if run.object.Kind == "Deployment" && isComponent(run.object) && !slices.Contains(w.eso, run.account.subject()) {
-			found = append(found, problem.Problem{
-				Rule: problem.OperatorSecond, Position: run.object.At,
-				Message: "Deployment " + run.object.Namespace + "/" + run.object.Name + " runs External Secrets Operator as " + run.account.subject().String() + ", which was not named as its account",
-				Hint:    "verify it by itself with --requester, or remove it",
-			})
-		}
-	}
-	return found
-}
-
-// versions reports an ESO of another release than its roles are made for.
-func (w *world) versions() problem.List {
-	if len(w.in.Releases) == 0 {
-		return nil
-	}
-	var found problem.List
-	for _, run := range w.workloads {
-		if run.object.Kind != "Deployment" || !isComponent(run.object) || !slices.Contains(w.eso, run.account.subject()) {
-			continue
-		}
-		tag := imageTag(inventory.Text(first(run.object.List("spec", "template", "spec", "containers")), "image"))
-		if tag != "" && !slices.Contains(w.in.Releases, "v"+strings.TrimPrefix(tag, "v")) {
-			found = append(found, problem.Problem{
-				Rule: problem.OperatorVersion, Position: run.object.At, Path: "spec.template.spec.containers[0].image",
-				Message: "Deployment " + run.object.Namespace + "/" + run.object.Name + " runs External Secrets Operator " + problem.Quote(tag) + ", and the roles are for " + strings.Join(w.in.Releases, " and "),
-				Hint:    "say in the Platform what runs, or upgradeTo what will",
-			})
-		}
-	}
-	return found
-}
-
-func first(list []any) any {
-	if len(list) == 0 {
-		return nil
-	}
-	return list[0]
-}
-
-// imageTag is the tag of an image's name, less the flavour behind it; "" where
-// a digest alone says what it is.
-func imageTag(image string) string {
-	name, _, _ := strings.Cut(image, "@")
-	_, tag, found := strings.Cut(name[strings.LastIndex(name, "/")+1:], ":")
-	if !found {
-		return ""
-	}
-	tag, _, _ = strings.Cut(tag, "-") // -ubi, -distroless
-	return tag
-}
-
-// cloudAnnotations give a service account an identity in a cloud.
-var cloudAnnotations = []string{"eks.amazonaws.com/role-arn", "azure.workload.identity/client-id", "iam.gke.io/gcp-service-account"}
-
-// strongIdentity reports an identity of ESO's own in a cloud: a store without a
-// reference would use it.
-func (w *world) strongIdentity(a Account) problem.List {
-	o := w.accounts[a]
-	if o == nil {
-		return nil
-	}
-	var found problem.List
-	for _, key := range cloudAnnotations {
-		if inventory.Text(o.Fields, "metadata", "annotations", key) != "" {
-			found = append(found, problem.Problem{
-				Rule: problem.OperatorIdentity, Position: o.At, Path: "metadata.annotations",
-				Message: "External Secrets Operator's own service account " + a.String() + " has an identity in a cloud (" + key + ")",
-				Hint:    "take the annotation away; tenants' stores use their own service accounts",
-			})
-		}
-	}
-	return found
 }

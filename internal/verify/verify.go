@@ -178,8 +178,8 @@ var powers = map[problem.Rule]Power{
 	problem.WriteSecrets: Write, problem.ReadSecrets: Read,
 }
 
-// broken are rules about stores that do not work: nobody has more for it.
-var broken = []problem.Rule{problem.StoreUnfenced, problem.StoreAccountMissing, problem.StoreCannotMint}
+// broken are rules about what does not work: nobody has more for it.
+var broken = []problem.Rule{problem.StoreUnfenced, problem.StoreAccountMissing, problem.StoreCannotMint, problem.OperatorSwitch}
 
 func compareAccounts(a, b Account) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
