@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,6 +104,8 @@ type proof struct {
 	input   verify.Input
 	refused problem.List // what is wrong with the specifications
 	files   int
+	// rendered is how many of the objects were rendered and never written.
+	rendered int
 }
 
 // prove reads what the flags name and proves it.
@@ -155,7 +158,8 @@ func (s streams) load(ctx context.Context, flags *proofFlags) (*proof, error) {
 	p.input.Objects, p.input.Unread = set.Objects, unread
 	p.files = set.Files
 	specifications := flags.platform
-	if len(specifications) == 0 && hasSpecifications(set) {
+	among := len(specifications) == 0
+	if among && hasSpecifications(set) {
 		specifications = flags.paths
 		if len(specifications) == 0 {
 			specifications = []string{"."}
@@ -164,7 +168,7 @@ func (s streams) load(ctx context.Context, flags *proofFlags) (*proof, error) {
 	if len(specifications) == 0 {
 		return p, nil
 	}
-	return p, s.expect(p, specifications, flags.cluster)
+	return p, s.expect(p, specifications, among, flags.cluster)
 }
 
 // objects reads the objects of a cluster or of paths.
@@ -192,9 +196,10 @@ func hasSpecifications(set *inventory.Set) bool {
 	return false
 }
 
-// expect takes from specifications what is meant, and what they render where
-// there are no objects.
-func (s streams) expect(p *proof, paths []string, cluster string) error {
+// expect takes from specifications what is meant. With specifications among the
+// paths, what they render is added to what else is there, unless that is what was
+// rendered before.
+func (s streams) expect(p *proof, paths []string, among bool, cluster string) error {
 	rendering, _, problems := build(paths, s)
 	if problems.Errors() > 0 {
 		p.refused = problems
@@ -213,13 +218,29 @@ func (s streams) expect(p *proof, paths []string, cluster string) error {
 		return &exit{code: exitUsage, cause: err}
 	}
 	expected.Objects, expected.Unread = p.input.Objects, p.input.Unread
-	if len(expected.Objects) == 0 {
-		if expected.Objects, err = selected.Objects(); err != nil {
+	if among || len(expected.Objects) == 0 {
+		rendered, err := selected.Objects()
+		if err != nil {
 			return failed(err)
+		}
+		if !meet(expected.Objects, rendered) {
+			p.rendered = len(rendered)
+			expected.Objects = append(rendered, expected.Objects...)
 		}
 	}
 	p.input = expected
 	return nil
+}
+
+// meet tells whether an object is among both.
+func meet(some, others []inventory.Object) bool {
+	type identity struct{ group, kind, namespace, name string }
+	of := func(o *inventory.Object) identity { return identity{o.Group(), o.Kind, o.Namespace, o.Name} }
+	found := map[identity]bool{}
+	for i := range some {
+		found[of(&some[i])] = true
+	}
+	return slices.ContainsFunc(others, func(o inventory.Object) bool { return found[of(&o)] })
 }
 
 // conclusion is what the proof comes to, for people.
@@ -230,7 +251,10 @@ func (p *proof) conclusion(problems problem.List) string {
 		fmt.Fprintf(&b, "%-6s %s\n", power, p.meaning(power, verdicts[power]))
 	}
 	fmt.Fprintf(&b, "over %s", problem.Plural(len(p.input.Objects), "object"))
-	if p.files > 0 && len(p.input.Objects) > 0 {
+	switch read := len(p.input.Objects) - p.rendered; {
+	case p.files > 0 && read > 0 && p.rendered > 0:
+		fmt.Fprintf(&b, ", %d of them rendered from %s", p.rendered, problem.Plural(p.files, "file"))
+	case p.files > 0 && len(p.input.Objects) > 0:
 		fmt.Fprintf(&b, " from %s", problem.Plural(p.files, "file"))
 	}
 	fmt.Fprintf(&b, "; what is not among them is taken not to be there\n")

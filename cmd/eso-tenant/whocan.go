@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type asking struct {
 	verb, resource, group, name string
 	namespace                   string
 	not                         bool
+	mint                        bool
 }
 
 func newWhoCan(s streams) *cobra.Command {
@@ -28,14 +30,18 @@ func newWhoCan(s streams) *cobra.Command {
 		Short: "Say who may do something, and why",
 		Long: `Who-can answers one question over specifications, manifests or a cluster, named
 with --in or asked with --live: who may do it, by which binding, role and rule.
-Mint is to create a token of a service account. A RESOURCE may have a group and
-a subresource: deployments.apps, pods/exec.`,
+Mint also tells who comes by the service account's token in another way, by
+running a pod as it for one, and where an admission policy refuses. A RESOURCE
+may have a group and a subresource: deployments.apps, pods/exec.`,
 		Example: `  eso-tenant who-can mint vault-access-sa -n payments --in platforms,tenants
   eso-tenant who-can read secrets db -n payments --live`,
 		Args: func(_ *cobra.Command, args []string) error { return q.parse(args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkStated(cmd, "in", "namespace", "cluster", "context"); err != nil {
 				return err
+			}
+			if q.mint && q.namespace == "" {
+				return errors.New("a service account is in a namespace: name it with -n")
 			}
 			return s.whoCan(cmd.Context(), flags, &q)
 		},
@@ -56,7 +62,7 @@ func (q *asking) parse(args []string) error {
 	}
 	q.verb = args[0]
 	if q.verb == "mint" {
-		q.verb, q.resource, q.name = "create", "serviceaccounts/token", args[1]
+		q.mint, q.name = true, args[1]
 		if len(args) == 3 {
 			return fmt.Errorf("mint takes one service account")
 		}
@@ -95,18 +101,48 @@ func (s streams) whoCan(ctx context.Context, flags *proofFlags, q *asking) error
 		_ = unread.WriteText(s.err, s.style(nil)) // the exit code says it as well
 		return &exit{code: exitProblems}
 	}
-	var b strings.Builder
-	for _, answer := range verify.WhoCan(p.input, q.requests(), q.not) {
-		b.WriteString(problem.Clean(answer.Subject.String()) + "\n")
-		for _, line := range answer.Why {
-			b.WriteString("  " + problem.Clean(line) + "\n")
-		}
-	}
-	if b.Len() == 0 {
-		b.WriteString("nobody\n")
-	}
-	if _, err := fmt.Fprint(s.out, b.String()); err != nil {
+	if _, err := fmt.Fprint(s.out, q.answer(p.input)); err != nil {
 		return failed(fmt.Errorf("writing output: %w", err))
 	}
 	return nil
+}
+
+// answer is the answer as text.
+func (q *asking) answer(in verify.Input) string {
+	var b strings.Builder
+	if q.mint {
+		q.answerMint(&b, verify.WhoMints(in, verify.Account{Namespace: q.namespace, Name: q.name}))
+	} else {
+		writeAnswers(&b, verify.WhoCan(in, q.requests(), q.not))
+	}
+	if b.Len() == 0 {
+		return "nobody\n"
+	}
+	return b.String()
+}
+
+func (q *asking) answerMint(b *strings.Builder, m *verify.Minters) {
+	if q.not {
+		writeAnswers(b, m.Not)
+		return
+	}
+	writeAnswers(b, m.Direct)
+	writeAnswers(b, m.Round)
+	if m.Kubernetes > 0 {
+		fmt.Fprintf(b, "and %s, by what Kubernetes itself gives\n", problem.Plural(m.Kubernetes, "other"))
+	}
+}
+
+// writeAnswers writes who may, each with the way. A way round has its rule behind the name.
+func writeAnswers(b *strings.Builder, answers []verify.Answer) {
+	for _, a := range answers {
+		b.WriteString(problem.Clean(a.Subject.String()))
+		if a.Rule != "" {
+			b.WriteString(" [" + string(a.Rule) + "]")
+		}
+		b.WriteString("\n")
+		for _, line := range a.Why {
+			b.WriteString("  " + problem.Clean(line) + "\n")
+		}
+	}
 }

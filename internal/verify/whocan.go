@@ -1,13 +1,15 @@
 package verify
 
 import (
+	"github.com/eso-tenant/eso-tenant/internal/problem"
 	"github.com/eso-tenant/eso-tenant/internal/rbac"
 )
 
 // Answer is somebody of whom was asked, and why they may.
 type Answer struct {
 	Subject rbac.Subject
-	Why     []string // step by step, each with its place; none of whoever may not
+	Rule    problem.Rule // of a way round; "" is the right itself
+	Why     []string     // step by step, each with its place; none of whoever may not
 }
 
 // WhoCan returns who may make one of the requests; with not, who of all that
@@ -25,7 +27,7 @@ func WhoCan(in Input, requests []rbac.Request, not bool) []Answer {
 				continue
 			}
 			seen[holder.Subject] = true
-			answers = append(answers, Answer{holder.Subject, because(w.why(holder.Grants[0], request.Verb+" "+request.Resource))})
+			answers = append(answers, Answer{Subject: holder.Subject, Why: because(w.why(holder.Grants[0], request.Verb+" "+request.Resource))})
 		}
 	}
 	return answers
