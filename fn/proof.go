@@ -67,6 +67,7 @@ func meant(fences map[verify.Account]*verify.Fence, tenant, namespace string, s 
 	}
 	f.Audiences = append(f.Audiences, s.TokenAudiences(namespace)...)
 	maps.Copy(f.Annotations, s.Annotations())
+	f.Shared = f.Shared || s.Shared
 }
 
 // releases are the versions that may run: two during an upgrade.

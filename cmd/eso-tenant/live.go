@@ -8,21 +8,8 @@ import (
 
 	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/kubectl"
+	"github.com/eso-tenant/eso-tenant/internal/verify"
 )
-
-// liveResources are what a proof over a cluster looks at. Secrets are not among
-// them: of these, names and types of token Secrets are asked for alone.
-var liveResources = []string{
-	"namespaces", "serviceaccounts", "pods", "replicationcontrollers",
-	"roles.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io",
-	"rolebindings.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io",
-	"deployments.apps", "daemonsets.apps", "statefulsets.apps", "jobs.batch", "cronjobs.batch",
-	"secretstores.external-secrets.io", "clustersecretstores.external-secrets.io",
-	"externalsecrets.external-secrets.io", "clusterexternalsecrets.external-secrets.io",
-	"pushsecrets.external-secrets.io", "clusterpushsecrets.external-secrets.io",
-	"validatingadmissionpolicies.admissionregistration.k8s.io", "validatingadmissionpolicybindings.admissionregistration.k8s.io",
-	"validatingwebhookconfigurations.admissionregistration.k8s.io",
-}
 
 // tokenSecrets prints token Secrets without what is in them, as documents.
 const tokenSecrets = `{range .items[*]}{"{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"type\":\"kubernetes.io/service-account-token\",\"metadata\":{\"namespace\":\""}{.metadata.namespace}` +
@@ -32,7 +19,7 @@ const tokenSecrets = `{range .items[*]}{"{\"apiVersion\":\"v1\",\"kind\":\"Secre
 // asked, and then what was read is not all.
 func live(ctx context.Context, kubeContext string, keep func(group, kind string) bool) (*inventory.Set, error) {
 	client := kubectl.Client{Context: kubeContext}
-	resources, err := client.Serves(ctx, liveResources)
+	resources, err := client.Serves(ctx, verify.Resources())
 	if err != nil {
 		return nil, asked(err)
 	}

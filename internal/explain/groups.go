@@ -48,7 +48,7 @@ var groups = []group{
 		problem.StoreOwnIdentity, problem.SharedStoreOpen, problem.OperatorIdentity,
 		problem.StoreUnsafe, problem.StoreAudience, problem.StoreWritable,
 		problem.StoreUnfenced, problem.StoreAccountMissing, problem.StoreCannotMint, problem.MintUnexplained,
-		problem.WriteSecrets, problem.ReadSecrets,
+		problem.PushOpen, problem.WriteSecrets, problem.ReadSecrets,
 	}},
 	{"The proof: what leaves it open", []problem.Rule{
 		problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired, problem.AllowUnused,

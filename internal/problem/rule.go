@@ -125,6 +125,7 @@ const (
 	StoreAccountMissing Rule = "store-account-missing"
 	StoreCannotMint     Rule = "store-cannot-mint"
 	MintUnexplained     Rule = "mint-unexplained"
+	PushOpen            Rule = "push-open"
 	WriteSecrets        Rule = "write-secrets"
 	ReadSecrets         Rule = "read-secrets"
 
@@ -262,6 +263,7 @@ var rules = map[Rule]Info{
 	StoreAccountMissing: {Error, "the service account of a store is there"},
 	StoreCannotMint:     {Error, "the operator may mint for the service account of each store"},
 	MintUnexplained:     {Warning, "every service account that the operator mints for is one that a store uses"},
+	PushOpen:            {Error, "what is pushed is a Secret that somebody named, and no token"},
 	WriteSecrets:        {Warning, "the operator writes Secrets in tenants' namespaces only"},
 	ReadSecrets:         {Warning, "it is known which Secrets the operator reads"},
 

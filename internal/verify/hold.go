@@ -16,6 +16,7 @@ const (
 	mintTokens ability = iota
 	createSecrets
 	patchSecrets
+	changeSecrets
 	lookAtSecrets
 	runPods
 	changeWorkloads
@@ -68,20 +69,13 @@ var (
 // the constrained ones, which take a verb impersonate-on:MODE:VERB on the
 // request itself as well.
 var needs = [abilityCount][]need{
-	mintTokens:    {{"", []string{"create"}, []string{"serviceaccounts/token"}, false}},
-	createSecrets: {{"", []string{"create"}, []string{"secrets"}, false}},
-	patchSecrets:  {{"", []string{"patch"}, []string{"secrets"}, false}},
-	lookAtSecrets: {{"", reading, []string{"secrets"}, false}},
-	runPods: {
-		{"", []string{"create"}, []string{"pods", "replicationcontrollers"}, false},
-		{"apps", []string{"create"}, workloadsOfApps, false},
-		{"batch", []string{"create"}, workloadsOfBatch, false},
-	},
-	changeWorkloads: {
-		{"", replacing, []string{"replicationcontrollers"}, false},
-		{"apps", replacing, workloadsOfApps, false},
-		{"batch", replacing, workloadsOfBatch, false},
-	},
+	mintTokens:      {{"", []string{"create"}, []string{"serviceaccounts/token"}, false}},
+	createSecrets:   {{"", []string{"create"}, []string{"secrets"}, false}},
+	patchSecrets:    {{"", []string{"patch"}, []string{"secrets"}, false}},
+	changeSecrets:   {{"", replacing, []string{"secrets"}, false}},
+	lookAtSecrets:   {{"", reading, []string{"secrets"}, false}},
+	runPods:         needsOfWorkloads([]string{"create"}, true),
+	changeWorkloads: needsOfWorkloads(replacing, false),
 	enterPods: {
 		{"", []string{"create", "get"}, []string{"pods/exec", "pods/attach"}, false},
 		{"", replacing, []string{"pods/ephemeralcontainers", "pods"}, false}, // an image may be changed in a pod that runs
@@ -124,9 +118,6 @@ const (
 )
 
 var (
-	workloadsOfApps  = []string{"deployments", "daemonsets", "statefulsets", "replicasets"}
-	workloadsOfBatch = []string{"jobs", "cronjobs"}
-
 	// loggingIn are the generators that log in somewhere, or call what they are told (ESO 2.9.0, apis/generators/v1alpha1).
 	loggingIn = []string{
 		"acraccesstokens", "ecrauthorizationtokens", "stssessiontokens", "gcraccesstokens", "quayaccesstokens", "cloudsmithaccesstokens",

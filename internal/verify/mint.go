@@ -126,6 +126,32 @@ func makesAndReads(create *hold, patch, read []*hold) []reason {
 	return nil
 }
 
+// mintByChangedSecret makes a Secret that holds one account's token hold
+// another's: with other annotations and no token, Kubernetes fills it anew
+// (k8s.io/kubernetes v1.37.2, pkg/controller/serviceaccount/tokens_controller.go).
+func mintByChangedSecret(p *prover) []move {
+	if len(p.tokens) == 0 {
+		return nil
+	}
+	var moves []move
+	change, read := byNamespace(p.pool[changeSecrets]), byNamespace(p.pool[lookAtSecrets])
+	told := map[string]bool{} // namespaces: one such Secret is enough for all accounts there
+	for _, token := range p.tokens {
+		namespace := token.object.Namespace
+		is := func(h *hold) bool { return h.named(token.object.Name) }
+		changers, readers := change.in(namespace), read.in(namespace)
+		if by, reader := slices.IndexFunc(changers, is), slices.IndexFunc(readers, is); !told[namespace] && by >= 0 && reader >= 0 {
+			told[namespace] = true
+			moves = append(moves, move{
+				rule: problem.MintTokenSecret, to: []node{accountsIn(namespace)},
+				via:  []reason{{changers[by], "change secrets, also whose token they hold"}, {readers[reader], "read secrets"}},
+				also: []step{{"Secret " + namespace + "/" + token.object.Name + " is one that Kubernetes fills with a token", token.object.At}},
+			})
+		}
+	}
+	return moves
+}
+
 // mintFromLegacySecret reads a token that is already in a Secret.
 func mintFromLegacySecret(p *prover) []move {
 	if len(p.tokens) == 0 {
@@ -362,7 +388,7 @@ func (p *prover) bindsToPower(lift *hold) bool {
 }
 
 // harmless are abilities that give nothing by themselves.
-const harmless = 1<<lookAtSecrets | 1<<patchSecrets | 1<<onAsAccounts | 1<<onAsUsers | 1<<onAsNodes | 1<<changePushSecrets
+const harmless = 1<<lookAtSecrets | 1<<patchSecrets | 1<<changeSecrets | 1<<onAsAccounts | 1<<onAsUsers | 1<<onAsNodes | 1<<changePushSecrets
 
 // mintByCSR approves a client certificate. It takes the approval of the
 // request and of the signer; who signs needs the cluster's key besides, which no

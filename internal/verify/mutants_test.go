@@ -210,7 +210,7 @@ func operators(in *verify.Input) {
 	in.ESO = append(in.ESO, rbac.ServiceAccount("external-secrets", "external-secrets-webhook"), rbac.ServiceAccount("external-secrets", "external-secrets-cert-controller"))
 }
 
-var mutants = slices.Concat(mintMutants, wayMutants, otherMutants, storeMutants, chainMutants)
+var mutants = slices.Concat(mintMutants, wayMutants, otherMutants, storeMutants, chainMutants, besideMutants)
 
 // mintMutants are forms of the one right that all is about.
 var mintMutants = []mutant{

@@ -159,7 +159,7 @@ func (p *prover) detect() []move {
 // detectors are all kinds of moves, the plainest first: of several that one
 // rule gives, the first is the one that is reported.
 var detectors = []detector{
-	mintDirectly, mintByTokenSecret, mintFromLegacySecret, mintByBootstrapToken,
+	mintDirectly, mintByTokenSecret, mintByChangedSecret, mintFromLegacySecret, mintByBootstrapToken,
 	mintByPod, mintByExec, mintByImpersonation, mintByBinding, mintByRole, mintByCSR, mintByNode, mintAttested,
 	writeAdmission, writeNamespaces, writeCRDs, writeStores,
 }

@@ -158,7 +158,7 @@ func stores(w *world) problem.List {
 	for _, subject := range w.eso {
 		found = append(found, w.strongIdentity(Account{subject.Namespace, subject.Name})...)
 	}
-	return slices.Concat(found, w.others(), w.versions(), w.switches())
+	return slices.Concat(found, w.sharedIdentities(), w.others(), w.versions(), w.switches())
 }
 
 // ownIdentityOf reports a store with which ESO uses its own identity.
@@ -363,8 +363,6 @@ func (w *world) lent(s *store) problem.List {
 
 // sameTenant tells whether a namespace is of a fence's tenant.
 func (w *world) sameTenant(namespace string, f *Fence) bool {
-	if w.tenantOf == nil {
-		w.tenantOf = w.tenants()
-	}
-	return w.tenantOf[namespace] != "" && w.tenantOf[namespace] == w.tenantOf[f.Namespace]
+	tenant := w.tenantIn(namespace)
+	return tenant != "" && tenant == w.tenantIn(f.Namespace)
 }

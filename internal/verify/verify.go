@@ -56,6 +56,7 @@ type Fence struct {
 	Audiences []string // that its tokens are for; empty: not known
 	// Annotations are those of its identity in a cloud, as declared; nil: not known.
 	Annotations map[string]string
+	Shared      bool // its store's identity is meant for others, too
 	At          problem.Position
 }
 
@@ -109,7 +110,7 @@ func Check(in Input) *Report {
 			Hint:    "name its Platform with --platform, or the account with --requester, or add its Deployment to the input",
 		})
 	}
-	for _, found := range []func(*world) problem.List{minted, closedToOthers, chain, stores, residual} {
+	for _, found := range []func(*world) problem.List{minted, closedToOthers, chain, stores, pushes, residual} {
 		report.Problems = append(report.Problems, found(w)...)
 	}
 	report.Closed = w.closed
@@ -174,8 +175,8 @@ var powers = map[problem.Rule]Power{
 	problem.CRDWritable: Mint, problem.ForeignMint: Mint, problem.ForeignSubject: Mint, problem.FencedRole: Mint, problem.FencedPod: Mint, problem.FencedSecrets: Mint,
 	problem.ForeignReach: Mint, problem.OperatorOpen: Mint, problem.OperatorSecond: Mint, problem.OperatorVersion: Mint, problem.FencedIdentity: Mint,
 	problem.StoreWritable: Mint, problem.StoreUnsafe: Mint, problem.StoreAudience: Mint,
-	problem.StoreOwnIdentity: Mint, problem.SharedStoreOpen: Mint, problem.OperatorIdentity: Mint,
-	problem.WriteSecrets: Write, problem.ReadSecrets: Read,
+	problem.StoreOwnIdentity: Mint, problem.SharedStoreOpen: Mint, problem.IdentityShared: Mint, problem.OperatorIdentity: Mint,
+	problem.WriteSecrets: Write, problem.ReadSecrets: Read, problem.PushOpen: Read,
 }
 
 // broken are rules about what does not work: nobody has more for it.

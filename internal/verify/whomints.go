@@ -111,12 +111,13 @@ func (p *prover) grantsOf(m *move) []reason {
 	return all
 }
 
-// wayTo is a shortest open way to an account's token; nil where there is none.
+// wayTo is a shortest open way to an account's token; nil where there is none. To
+// act as the account gives none; to act as anybody does, by those who may mint.
 func (p *prover) wayTo(account Account) *move {
 	for _, moves := range [][]move{p.roots, p.moves} {
 		for i := range moves {
 			m := &moves[i]
-			if !m.noToken && p.leadsTo(m, account) && p.closedBy(m) == nil && !p.keptFrom(m, account) {
+			if (!m.noToken || anyWhole(m.to)) && p.leadsTo(m, account) && p.closedBy(m) == nil && !p.keptFrom(m, account) {
 				return m
 			}
 		}

@@ -15,20 +15,6 @@ import (
 	"github.com/eso-tenant/eso-tenant/internal/rbac"
 )
 
-// Kinds tells which objects the prover looks at.
-func Kinds(group, kind string) bool {
-	switch group {
-	case "rbac.authorization.k8s.io", "external-secrets.io", "generators.external-secrets.io", "admissionregistration.k8s.io":
-		return true
-	case "":
-		return slices.Contains([]string{"ServiceAccount", "Secret", "Pod", "Namespace", "ReplicationController"}, kind)
-	case "apps", "batch":
-		return slices.Contains([]string{"Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "Job", "CronJob"}, kind)
-	default:
-		return false
-	}
-}
-
 // world is the objects, by what is asked of them.
 type world struct {
 	in        Input
@@ -48,6 +34,7 @@ type world struct {
 	workloads []workload
 	running   map[Account][]*inventory.Object // workloads by their service account
 	stores    []store
+	pushes    []*inventory.Object
 	policies  policies
 	closed    []Closed
 
@@ -197,14 +184,16 @@ func (w *world) take(o *inventory.Object, objects *rbac.Objects) {
 		}
 	case "external-secrets.io/SecretStore", "external-secrets.io/ClusterSecretStore":
 		w.stores = append(w.stores, readStore(o))
+	case "external-secrets.io/PushSecret", "external-secrets.io/ClusterPushSecret":
+		w.pushes = append(w.pushes, o)
 	case "admissionregistration.k8s.io/ValidatingAdmissionPolicy", "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding":
 		w.policies.take(o)
 	default:
 		if o.Group() == generatorGroup {
 			w.stores = append(w.stores, readGenerator(o))
 		}
-		if template := podTemplate(o); template != nil {
-			w.workloads = append(w.workloads, workload{Account{o.Namespace, accountOf(template)}, o})
+		if spec := podSpec(o); spec != nil {
+			w.workloads = append(w.workloads, workload{Account{o.Namespace, accountOf(spec)}, o})
 		}
 	}
 	if o.Kind == "RoleBinding" || o.Kind == "ClusterRoleBinding" {
@@ -279,30 +268,6 @@ func subjects(o *inventory.Object) []rbacv1.Subject {
 		})
 	}
 	return all
-}
-
-// podTemplate is the pod that an object is or makes; nil for other kinds.
-func podTemplate(o *inventory.Object) map[string]any {
-	switch o.Kind {
-	case "Pod":
-		return o.Fields
-	case "CronJob":
-		return o.Map("spec", "jobTemplate", "spec", "template")
-	case "Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job":
-		return o.Map("spec", "template")
-	default:
-		return nil
-	}
-}
-
-func accountOf(template map[string]any) string {
-	if name := inventory.Text(template, "spec", "serviceAccountName"); name != "" {
-		return name
-	}
-	if name := inventory.Text(template, "spec", "serviceAccount"); name != "" {
-		return name // its old name, which the API server still takes
-	}
-	return "default"
 }
 
 // esoComponents are the values of app.kubernetes.io/name on ESO's three
