@@ -175,7 +175,7 @@ func mustCRDs(t *testing.T) map[string]*crd {
 func mustCRD(t *testing.T, kind string, edit func(*apiextensions.JSONSchemaProps)) *crd {
 	t.Helper()
 	at := slices.IndexFunc(modules, func(m struct{ version, sum string }) bool { return m.version == crdRelease })
-	folder := download(t, crdRelease, modules[at].sum)
+	folder := download(t, module, crdRelease, modules[at].sum)
 	text, err := os.ReadFile(filepath.Join(folder, "config/crds/bases/external-secrets.io_"+strings.ToLower(kind)+"s.yaml"))
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func charts(t *testing.T) []source {
 	t.Helper()
 	folders := filepath.SplitList(os.Getenv("ESO_CHARTS"))
 	for _, m := range modules {
-		folders = append(folders, filepath.Join(download(t, m.version, m.sum), filepath.FromSlash(chartFolder)))
+		folders = append(folders, filepath.Join(download(t, module, m.version, m.sum), filepath.FromSlash(chartFolder)))
 	}
 	var all []source
 	for _, folder := range folders {
@@ -54,22 +54,22 @@ func mustLookup(t *testing.T, c *chart.Chart) *eso.Release {
 	return r
 }
 
-// download returns the folder of a module's source. It is no requirement of ours: with it would come two thousand
+// download returns the folder of a module's source. Such a one is no requirement of ours: with it would come two thousand
 // packages' worth of others.
-func download(t *testing.T, version, sum string) string {
+func download(t *testing.T, module, version, sum string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module+"@"+version)
 	command.Dir = t.TempDir()
 	output, err := command.Output()
 	if err != nil {
-		t.Fatalf("downloading %s: %v\n%s", version, err, output)
+		t.Fatalf("downloading %s %s: %v\n%s", module, version, err, output)
 	}
 	var got struct{ Dir, Sum string }
 	if err := json.Unmarshal(output, &got); err != nil {
 		t.Fatal(err)
 	}
 	if got.Sum != sum {
-		t.Fatalf("%s has the sum %s, want %s", version, got.Sum, sum)
+		t.Fatalf("%s %s has the sum %s, want %s", module, version, got.Sum, sum)
 	}
 	return got.Dir
 }

@@ -50,7 +50,7 @@ func TestChartIsProven(t *testing.T) {
 
 			in.Objects = manifests(t, ours+"---\n"+joined(mustRender(t, c.Chart, "external-secrets", values)))
 			report := verify.Check(in)
-			if report.Verdicts[verify.Mint] != verify.Proven || report.Verdicts[verify.Write] == verify.Breached {
+			if report.Verdicts[verify.Mint] != verify.Proven || report.Verdicts[verify.Write] == verify.Breached || report.Problems.Errors() > 0 {
 				t.Errorf("with our values: %v\n%v", report.Verdicts, report.Problems)
 			}
 			in.Objects = manifests(t, ours+"---\n"+joined(mustRender(t, c.Chart, "external-secrets", map[string]any{})))
