@@ -10,7 +10,7 @@ import (
 const (
 	KindGenerator   = kindTenantSet       // its own content is expanded and appended
 	KindTransformer = "TenantTransformer" // Platforms and Tenants among the items are expanded and removed
-	KindValidator   = "TenantValidator"   // Platforms and Tenants among the items are checked; none is returned
+	KindValidator   = "TenantValidator"   // Platforms and Tenants among the items are checked, and the fence is proven; none is returned
 )
 
 // functionKinds configure the function and say nothing of tenants.

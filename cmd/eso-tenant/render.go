@@ -24,16 +24,14 @@ func newRender(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render [PATH…]",
 		Short: "Expand specifications into manifests",
-		Long: `Render reads specifications (files, folders, or - for standard input; by
-default the current folder) and writes the manifests of one cluster to standard
-output, or those of all clusters to a folder, which is replaced whole:
+		Long: `Render reads specifications (by default the current folder; - is standard input)
+and writes one cluster's manifests to standard output, or all to a folder:
 
   <cluster>/platform/           the operator's own roles, and its chart's values
   <cluster>/tenants/<tenant>/   one file per namespace
   <cluster>/flux/               Flux Kustomizations, if the Platform has flux
 
-With a problem, nothing is written; with --verify, neither unless the fence of
-all that is rendered is proven to hold. Only what eso-tenant made is replaced.`,
+With a problem, nothing is written. Only what eso-tenant made is replaced.`,
 		Example: `  eso-tenant render examples/quickstart | kubectl apply --server-side -f -
   eso-tenant render platforms tenants --cluster eu-1 -o rendered`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
@@ -46,7 +44,7 @@ all that is rendered is proven to hold. Only what eso-tenant made is replaced.`,
 	cmd.Flags().StringVarP(&opts.output, "output", "o", "", "write to this `folder` instead of standard output")
 	cmd.Flags().StringSliceVar(&opts.selection.Clusters, "cluster", nil, "render these clusters (Platforms) only")
 	cmd.Flags().StringSliceVar(&opts.selection.Tenants, "tenant", nil, "render these tenants only, nothing of the Platform's")
-	cmd.Flags().BoolVar(&opts.verify, "verify", false, "prove the fence first, as the command verify does")
+	cmd.Flags().BoolVar(&opts.verify, "verify", false, "write only if the fence is proven to hold")
 	report = s.reporter(cmd, s.err)
 	return cmd
 }

@@ -25,6 +25,7 @@ type subject struct {
 	dir     string
 	args    []string
 	stdin   string // file, or none
+	yields  string // in its output, where that is no stream of objects to count
 	runs    int
 	samples []sample
 	objects counts
@@ -41,6 +42,7 @@ type sample struct {
 type report struct {
 	tools []*subject // on the same workload
 	large *subject
+	proof *subject // of the large workload
 	exec  *subject
 }
 
@@ -92,6 +94,7 @@ func prepare(binaries []binary, opts options, scratch string) (report, error) {
 			if result.large, err = newSubject(b, opts.large, opts.runs, scratch); err != nil {
 				return report{}, err
 			}
+			result.proof = result.large.proven()
 		}
 		if opts.exec > 0 {
 			if result.exec, err = newExecSubject(b, opts.exec, scratch); err != nil {
@@ -110,6 +113,11 @@ func newSubject(b binary, tenants, runs int, scratch string) (*subject, error) {
 	return &subject{binary: b, label: b.command, tenants: tenants, dir: dir, args: b.args, runs: runs}, nil
 }
 
+// proven is a workload that is proven instead of rendered.
+func (s *subject) proven() *subject {
+	return &subject{binary: s.binary, label: "eso-tenant verify", tenants: s.tenants, dir: s.dir, args: []string{"verify", "."}, yields: "mint   proven", runs: s.runs}
+}
+
 func newExecSubject(b binary, runs int, scratch string) (*subject, error) {
 	data, err := peers.ReadFile("peers/" + b.name + "/" + resourceList)
 	if err != nil {
@@ -119,13 +127,13 @@ func newExecSubject(b binary, runs int, scratch string) (*subject, error) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return nil, fmt.Errorf("writing the function's input: %w", err)
 	}
-	return &subject{binary: b, label: "exec function", tenants: 1, dir: scratch, stdin: file, runs: runs}, nil
+	return &subject{binary: b, label: "exec function", tenants: 1, dir: scratch, stdin: file, yields: "SecretStore", runs: runs}, nil
 }
 
 // all are the subjects of the report, in the order of a round.
 func (r report) all() []*subject {
 	subjects := slices.Clone(r.tools)
-	for _, s := range []*subject{r.large, r.exec} {
+	for _, s := range []*subject{r.large, r.proof, r.exec} {
 		if s != nil {
 			subjects = append(subjects, s)
 		}
@@ -211,23 +219,23 @@ func (s *subject) readObjects(out io.ReadSeeker) error {
 	if _, err := out.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("reading the output again: %w", err)
 	}
-	if s.stdin != "" {
-		return s.readResourceList(out)
+	if s.yields != "" {
+		return s.readText(out)
 	}
 	var err error
 	s.objects, err = countObjects(out)
 	return err
 }
 
-// readResourceList makes sure that the exec function did its work; its objects are counted by no one, as they stand in
-// one document.
-func (s *subject) readResourceList(out io.Reader) error {
-	list, err := io.ReadAll(out)
+// readText makes sure that what is not counted did its work: an exec function's objects stand in one document, a proof
+// makes none.
+func (s *subject) readText(out io.Reader) error {
+	text, err := io.ReadAll(out)
 	if err != nil {
-		return fmt.Errorf("reading the function's output: %w", err)
+		return fmt.Errorf("reading the output of %s: %w", s.label, err)
 	}
-	if !bytes.Contains(list, []byte("SecretStore")) {
-		return fmt.Errorf("%s yields no SecretStore:\n%s", s.label, capped(list))
+	if !bytes.Contains(text, []byte(s.yields)) {
+		return fmt.Errorf("%s yields no %q:\n%s", s.label, s.yields, capped(text))
 	}
 	return nil
 }
@@ -236,7 +244,7 @@ func (s *subject) readResourceList(out io.Reader) error {
 func (r report) disagreement() error {
 	var errs []error
 	for _, s := range r.all() {
-		if s.stdin == "" && s.objects.total() != objectsPerTenant*s.tenants {
+		if s.yields == "" && s.objects.total() != objectsPerTenant*s.tenants {
 			errs = append(errs, fmt.Errorf("%s made %d objects for %d tenants: %s", s.label, s.objects.total(), s.tenants, s.objects))
 		}
 	}

@@ -69,6 +69,9 @@ func (r report) growth(mine *subject) []promise {
 			promise{what: "CPU: large / small workload", is: cpuRatio(r.large, mine), limit: slack * factor},
 			promise{what: "peak RSS of the large workload, MiB", is: float64(most(r.large.samples, rssOf)) / mebibyte, limit: 512})
 	}
+	if r.proof != nil && r.large != nil {
+		all = append(all, promise{what: "CPU: verify / render of the large workload", is: cpuRatio(r.proof, r.large), limit: 3, below: true})
+	}
 	if r.exec != nil {
 		median := float64(middle(r.exec.samples, cpuOf)) / float64(time.Millisecond)
 		all = append(all, promise{what: "CPU of one tenant as an exec function, median ms", is: median, limit: 25, timing: true})

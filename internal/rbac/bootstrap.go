@@ -98,7 +98,7 @@ func newDefaults(minor string) *defaults {
 func readUpTo(minor string, minors []string) map[Ref]*bootstrapObject {
 	objects := map[Ref]*bootstrapObject{}
 	for _, m := range minors {
-		for name, object := range readBootstrap(m).Objects {
+		for name, object := range bootstraps()[m]().Objects {
 			objects[parseRef(name)] = object
 		}
 		if m == minor {
@@ -117,14 +117,15 @@ func (d *defaults) objects() (o Objects) {
 	return o
 }
 
-// readOnce keeps each embedded file as it was read: a proof asks for them several times, and reading costs more than many
-// a proof. By minor version, a func() bootstrapFile.
-var readOnce sync.Map
-
-func readBootstrap(minor string) bootstrapFile {
-	read, _ := readOnce.LoadOrStore(minor, sync.OnceValue(func() bootstrapFile { return parseBootstrap(minor) }))
-	return read.(func() bootstrapFile)() //nolint:forcetypeassert // nothing else is stored
-}
+// bootstraps read each embedded file once, by minor version: a proof asks for them several times, and reading costs more
+// than many a proof.
+var bootstraps = sync.OnceValue(func() map[string]func() bootstrapFile {
+	all := map[string]func() bootstrapFile{}
+	for _, minor := range Minors() {
+		all[minor] = sync.OnceValue(func() bootstrapFile { return parseBootstrap(minor) })
+	}
+	return all
+})
 
 // parseBootstrap reads one embedded file. That each can be read, a test says.
 func parseBootstrap(minor string) (f bootstrapFile) {

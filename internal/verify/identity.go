@@ -71,39 +71,50 @@ func (w *world) sharedIdentities() problem.List {
 // by what makes it one and the same.
 func (w *world) identities(yield func(string, identity) bool) {
 	for i := range w.stores {
-		s := &w.stores[i]
-		for _, ref := range s.references {
-			f := w.fenced[ref.account]
-			if f == nil || w.isOperators(ref.account.Namespace) || w.tenantIn(ref.account.Namespace) == "" {
-				continue
-			}
-			for _, r := range roles[s.provider] {
-				value, _ := below(s.spec, r.field).(string)
-				if value == "" {
-					continue
-				}
-				use := identity{w.tenantIn(ref.account.Namespace), f, r.field[strings.LastIndex(r.field, ".")+1:] + " " + problem.Quote(value), s.object.At, s.path + "." + r.field}
-				if !yield(s.keyOf(r, value), use) {
-					return
-				}
+		for _, ref := range w.stores[i].references {
+			if !w.rolesOf(&w.stores[i], ref, yield) {
+				return
 			}
 		}
 	}
 	for i := range w.fences {
-		f := &w.fences[i]
-		o := w.accounts[f.Account]
-		if o == nil || w.isOperators(f.Namespace) || w.tenantIn(f.Namespace) == "" {
-			continue
-		}
-		for _, key := range cloudAnnotations {
-			if value := inventory.Text(o.Fields, "metadata", "annotations", key); value != "" {
-				use := identity{w.tenantIn(f.Namespace), f, key + " " + problem.Quote(value), o.At, "metadata.annotations"}
-				if !yield(key+"="+strings.ToLower(value), use) {
-					return
-				}
-			}
+		if !w.annotated(&w.fences[i], yield) {
+			return
 		}
 	}
+}
+
+// rolesOf yields the roles that a store names for a tenant's fenced account.
+func (w *world) rolesOf(s *store, ref reference, yield func(string, identity) bool) bool {
+	f := w.fenced[ref.account]
+	if f == nil || w.isOperators(f.Namespace) || w.tenantIn(f.Namespace) == "" {
+		return true
+	}
+	for _, r := range roles[s.provider] {
+		value, _ := below(s.spec, r.field).(string)
+		name := r.field[strings.LastIndex(r.field, ".")+1:]
+		use := identity{w.tenantIn(f.Namespace), f, name + " " + problem.Quote(value), s.object.At, s.path + "." + r.field}
+		if value != "" && !yield(s.keyOf(r, value), use) {
+			return false
+		}
+	}
+	return true
+}
+
+// annotated yields the identities in a cloud that a tenant's fenced account has.
+func (w *world) annotated(f *Fence, yield func(string, identity) bool) bool {
+	o := w.accounts[f.Account]
+	if o == nil || w.isOperators(f.Namespace) || w.tenantIn(f.Namespace) == "" {
+		return true
+	}
+	for _, key := range cloudAnnotations {
+		value := inventory.Text(o.Fields, "metadata", "annotations", key)
+		use := identity{w.tenantIn(f.Namespace), f, key + " " + problem.Quote(value), o.At, "metadata.annotations"}
+		if value != "" && !yield(key+"="+strings.ToLower(value), use) {
+			return false
+		}
+	}
+	return true
 }
 
 // keyOf is the same for stores that log in as the same.

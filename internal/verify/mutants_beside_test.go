@@ -14,9 +14,9 @@ func clusterPushSecret(selectors, secret string) string {
 	return fmt.Sprintf("---\napiVersion: external-secrets.io/v1alpha1\nkind: ClusterPushSecret\nmetadata: {name: p}\nspec: {namespaceSelectors: %s, pushSecretSpec: {secretStoreRefs: [{name: vault}], selector: {secret: %s}}}\n", selectors, secret)
 }
 
-func vaultAs(namespace, account, server, role string) string {
+func vaultAsPay(namespace, account, server string) string {
 	return fmt.Sprintf("---\napiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: planted, namespace: %s}\n"+
-		"spec: {provider: {vault: {server: %q, auth: {kubernetes: {mountPath: kubernetes, role: %s, serviceAccountRef: {name: %s, audiences: [vault]}}}}}}\n", namespace, server, role, account)
+		"spec: {provider: {vault: {server: %q, auth: {kubernetes: {mountPath: kubernetes, role: pay, serviceAccountRef: {name: %s, audiences: [vault]}}}}}}\n", namespace, server, account)
 }
 
 // besideMutants are ways round by controllers that are not Kubernetes' own, by what is pushed, and by one identity of two tenants.
@@ -48,7 +48,7 @@ var besideMutants = []mutant{
 
 	{
 		name: "T15 another tenant's role of Vault", base: "teams", rules: rules(problem.IdentityShared), says: []string{`tenant "web" comes by role "pay", as tenant "pay" does`},
-		add: vaultAs("web", "vault-access-sa", "https://Vault.example.com/", "pay") + vaultAs("pay", "aws-access-sa", "https://vault.example.com", "pay"), input: audienceVault,
+		add: vaultAsPay("web", "vault-access-sa", "https://Vault.example.com/") + vaultAsPay("pay", "aws-access-sa", "https://vault.example.com"), input: audienceVault,
 	},
-	{name: "not T15: another server's role of that name", base: "teams", add: vaultAs("web", "vault-access-sa", "https://vault.example.com", "pay") + vaultAs("pay", "aws-access-sa", "https://pay.example.com", "pay"), input: audienceVault},
+	{name: "not T15: another server's role of that name", base: "teams", add: vaultAsPay("web", "vault-access-sa", "https://vault.example.com") + vaultAsPay("pay", "aws-access-sa", "https://pay.example.com"), input: audienceVault},
 }
