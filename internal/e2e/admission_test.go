@@ -98,7 +98,7 @@ spec:
 			refusal = nil
 			return nil
 		}
-		refusal = eventSays(ctx, b, "outside", external[0].GetName(), "denied request")
+		refusal = eventSays(ctx, b, external[0].GetName(), "denied request")
 		if refusal == nil {
 			refusal = eventsOf(ctx, b, external[0].GetName())
 			return nil
@@ -110,7 +110,7 @@ spec:
 
 // eventsOf returns all that events say of an object as an error.
 func eventsOf(ctx context.Context, b *bed.Bed, name string) error {
-	return eventSays(ctx, b, "", name, "\x00")
+	return eventSays(ctx, b, name, "\x00")
 }
 
 // What RBAC cannot refuse, our policies do, and ESO goes on.
@@ -126,7 +126,7 @@ func TestAdmissionPolicies(t *testing.T) {
 		}
 	}
 
-	with := b.Render(t, bed.Platform(), outsider)
+	with := b.Render(t, bed.PlatformWith("features: [clusterSecretStores]"), outsider)
 	b.Apply(t, with)
 	policies := with.Of("ValidatingAdmissionPolicy")
 	if len(policies) != 4 {

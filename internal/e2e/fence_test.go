@@ -119,8 +119,8 @@ func TestFleetSyncs(t *testing.T) {
 	rendered := b.Render(t, bed.Platform(), fleet)
 	b.Apply(t, rendered)
 	reading := b.Furnish(t, rendered)
-	if len(reading) != 9 {
-		t.Errorf("%d stores are read from, want 9", len(reading))
+	if len(reading) != 10 {
+		t.Errorf("%d stores are read from, want 10", len(reading))
 	}
 	ready(t, b, rendered, reading)
 	if refused := forbidden(b.ESO.Log(t)); len(refused) > 0 {
@@ -140,8 +140,9 @@ func forbidden(log string) []string {
 	return lines
 }
 
-// rbacOnly is a Platform whose fence is RBAC alone, so that what is refused is refused by it.
-var rbacOnly = bed.Platform("admission: {engine: none}")
+// rbacOnly is a Platform whose fence is RBAC alone, so that what is refused is refused by it. Cluster stores are on, as
+// ESO passes over them without a word else.
+var rbacOnly = bed.PlatformWith("features: [clusterSecretStores]", "admission: {engine: none}")
 
 const outsider = `
 apiVersion: eso-tenant.dev/v1alpha1
@@ -267,7 +268,10 @@ func refusedStore(t *testing.T, b *bed.Bed, a account) {
 	})
 	want := fmt.Sprintf(`serviceaccounts %q is forbidden: User "system:serviceaccount:external-secrets:external-secrets" `+
 		`cannot create resource "serviceaccounts/token" in API group "" in the namespace %q`, a.name, a.namespace)
-	b.Eventually(t, func(ctx context.Context) error { return eventSays(ctx, b, "outside", a.store, want) })
+	b.Eventually(t, func(ctx context.Context) error { return eventSays(ctx, b, a.store, want) })
+	if status, reason, _ := b.Condition(t, objects[0], "Ready"); status != "False" || reason != "InvalidProviderConfig" {
+		t.Errorf("the store is Ready=%q, %s", status, reason)
+	}
 	requests := b.AuditEvents(t, bed.TokenRequests(a.namespace, a.name))
 	if len(requests) == 0 {
 		t.Error("the audit log has no request for the token")
@@ -283,8 +287,9 @@ func refusedStore(t *testing.T, b *bed.Bed, a account) {
 	}
 }
 
-// eventSays says with nil that an event about a namespace's object, of any kind, has a text in its message.
-func eventSays(ctx context.Context, b *bed.Bed, namespace, name, text string) error {
+// eventSays says with nil that a warning about an object of a name has a text in its message. Events about what is in no
+// namespace are in one all the same, so all are looked through.
+func eventSays(ctx context.Context, b *bed.Bed, name, text string) error {
 	events, err := b.Client.CoreV1().Events("").List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
@@ -299,5 +304,5 @@ func eventSays(ctx context.Context, b *bed.Bed, namespace, name, text string) er
 		}
 		others = append(others, event.Message)
 	}
-	return fmt.Errorf("no event about %s/%s says %q, but %q", namespace, name, text, others)
+	return fmt.Errorf("no event about %s says %q, but %q", name, text, others)
 }

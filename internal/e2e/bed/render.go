@@ -10,13 +10,16 @@ import (
 
 // Platform returns a specification of this bed: what is to be fenced, and a catalogue of all ways to a secret that the
 // bed has. `more` are further lines of its spec.
-func Platform(more ...string) string {
+func Platform(more ...string) string { return PlatformWith("", more...) }
+
+// PlatformWith is Platform with more to say of ESO, as `features: [pushSecrets]`.
+func PlatformWith(externalSecrets string, more ...string) string {
 	return `apiVersion: eso-tenant.dev/v1alpha1
 kind: Platform
 metadata: {name: e2e}
 spec:
   cluster: {kubernetes: "1.36", issuer: "` + Issuer + `"}
-  externalSecrets: {version: ` + ESOVersion + `}
+  externalSecrets: {version: ` + ESOVersion + `, ` + externalSecrets + `}
   enforcement: enforce
   providers:
     vault:
