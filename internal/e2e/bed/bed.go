@@ -83,7 +83,7 @@ func prepare(ctx context.Context, log io.Writer) (*Bed, error) {
 		return nil, err
 	}
 	b := &Bed{built: map[string]string{}, builder: builder}
-	for _, component := range []build.Component{build.Etcd, build.ESO, build.Vault, build.Kubernetes} {
+	for _, component := range build.Core() {
 		if b.built[component.Name], err = builder.Build(ctx, component); err != nil {
 			return nil, err
 		}

@@ -71,7 +71,8 @@ var (
 	}
 )
 
-// All are the components, quickest first, so that a mistake shows early.
-func All() []Component {
-	return []Component{Etcd, ESO, Vault, Kubernetes, KustomizeController, SourceController}
-}
+// Core are the components that every bed runs, quickest first, so that a mistake shows early.
+func Core() []Component { return []Component{Etcd, ESO, Vault, Kubernetes} }
+
+// All are the components.
+func All() []Component { return append(Core(), KustomizeController, SourceController) }

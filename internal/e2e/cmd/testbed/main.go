@@ -33,7 +33,7 @@ func run(ctx context.Context, arguments []string) error {
 	}
 	switch command {
 	case "build":
-		return buildAll(ctx)
+		return buildAll(ctx, build.All())
 	case "test":
 		return test(ctx, arguments[1:])
 	case "up":
@@ -47,12 +47,13 @@ func run(ctx context.Context, arguments []string) error {
 	}
 }
 
-func buildAll(ctx context.Context) error {
+// buildAll builds components that are not built yet.
+func buildAll(ctx context.Context, components []build.Component) error {
 	builder, err := build.NewBuilder(os.Stderr)
 	if err != nil {
 		return err
 	}
-	for _, component := range build.All() {
+	for _, component := range components {
 		if _, err := builder.Build(ctx, component); err != nil {
 			return err
 		}

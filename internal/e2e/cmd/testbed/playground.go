@@ -52,7 +52,7 @@ func (p playground) state() (state, error) {
 
 // up starts a server in the background, and returns when it is ready.
 func up(ctx context.Context) error {
-	if err := buildAll(ctx); err != nil {
+	if err := buildAll(ctx, build.Core()); err != nil {
 		return err
 	}
 	p, err := newPlayground()
@@ -226,7 +226,8 @@ A cluster with External Secrets Operator, fenced, with examples/quickstart appli
   kubectl -n secure-ns get secret db -o jsonpath='{.data.password}' | base64 -d
   kubectl -n secure-ns get events --field-selector involvedObject.name=outside
   kubectl -n secure-ns create token vault-access-sa         # refused, even for you: the fence's admission policy
-  kubectl auth can-i create serviceaccounts/token -A --as system:serviceaccount:external-secrets:external-secrets
+  kubectl auth can-i create serviceaccounts --subresource=token -A --as system:serviceaccount:external-secrets:external-secrets
+  kubectl auth can-i create serviceaccounts/vault-access-sa --subresource=token -n secure-ns --as system:serviceaccount:external-secrets:external-secrets
 
 Logs are in %s. make e2e-down ends it.
 `, s.Kubeconfig, filepath.Dir(s.Kubectl), s.Logs)

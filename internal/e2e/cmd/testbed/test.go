@@ -31,7 +31,7 @@ type tally struct {
 // test builds all that is needed, runs the tests, and sums up. A test that is skipped proves nothing, so it is named, and
 // in CI it fails the run.
 func test(ctx context.Context, arguments []string) error {
-	if err := buildAll(ctx); err != nil {
+	if err := buildAll(ctx, build.All()); err != nil {
 		return err
 	}
 	root, err := build.Root()
