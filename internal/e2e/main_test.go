@@ -7,4 +7,4 @@ import (
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
 )
 
-func TestMain(m *testing.M) { os.Exit(bed.Main(m)) }
+func TestMain(m *testing.M) { bed.Main(m, os.Stderr) }

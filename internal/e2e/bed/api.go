@@ -62,6 +62,13 @@ func (a *API) connect() (err error) {
 	return nil
 }
 
+func connected(a *API) (*API, error) {
+	if err := a.connect(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
 // healthy says with nil that the server serves.
 func (a *API) healthy(ctx context.Context) error {
 	client, err := kubernetes.NewForConfig(a.Config)
@@ -78,7 +85,7 @@ func (a *API) As(user string, groups ...string) (*API, error) {
 	config := rest.CopyConfig(a.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: append(groups, "system:authenticated")}
 	other := newAPI(a.bed, config)
-	return other, other.connect()
+	return connected(other)
 }
 
 // AsServiceAccount is As for a service account, with the groups that it has.
@@ -92,7 +99,7 @@ func (a *API) WithToken(token string) (*API, error) {
 	config := rest.CopyConfig(a.Config)
 	config.BearerToken = token
 	other := newAPI(a.bed, config)
-	return other, other.connect()
+	return connected(other)
 }
 
 // Warnings returns what the API server warned this user of so far.

@@ -29,7 +29,7 @@ type Options struct {
 	// Stock installs ESO as its chart does without values of ours, with the right to mint any service account's token.
 	// Platform is then not applied.
 	Stock bool
-	// Log is told what goes on. Default: standard error.
+	// Log is told what is built. Default: nobody is.
 	Log io.Writer
 }
 
@@ -61,7 +61,7 @@ type Bed struct {
 // New builds what is not built yet, and starts a bed.
 func New(ctx context.Context, options Options) (b *Bed, err error) {
 	if options.Log == nil {
-		options.Log = os.Stderr
+		options.Log = io.Discard
 	}
 	if options.Platform == "" {
 		options.Platform = Platform()

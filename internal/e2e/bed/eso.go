@@ -44,7 +44,7 @@ type ESO struct {
 // (or with none), and what we render of the Platform's.
 func (b *Bed) startESO(ctx context.Context, options Options) error {
 	built := b.built[build.ESO.Name]
-	definitions, err := parseFiles(filepath.Join(built, "config/crds/bases"), "CustomResourceDefinition")
+	definitions, err := parseFiles(filepath.Join(built, "config", "crds", "bases"), "CustomResourceDefinition")
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (b *Bed) startESO(ctx context.Context, options Options) error {
 		return err
 	}
 	b.ESO = &ESO{bed: b}
-	if b.ESO.chart, err = loader.LoadDir(filepath.Join(built, "deploy/charts/external-secrets")); err != nil {
+	if b.ESO.chart, err = loader.LoadDir(filepath.Join(built, "deploy", "charts", "external-secrets")); err != nil {
 		return fmt.Errorf("reading ESO's chart: %w", err)
 	}
 	var values map[string]any
@@ -157,7 +157,7 @@ func controllerArguments(objects Objects) ([]string, error) {
 		if err != nil || len(containers) != 1 {
 			return nil, fmt.Errorf("reading ESO's Deployment: it has %d containers: %w", len(containers), err)
 		}
-		container, _ := containers[0].(map[string]any) //nolint:errcheck // then there are no arguments
+		container, _ := containers[0].(map[string]any) // else there are no arguments
 		arguments, _, err := unstructured.NestedStringSlice(container, "args")
 		if err != nil {
 			return nil, fmt.Errorf("reading ESO's Deployment: %w", err)

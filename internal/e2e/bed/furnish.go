@@ -2,6 +2,8 @@ package bed
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -16,12 +18,11 @@ func (b *Bed) TryFurnish(ctx context.Context, rendered Objects) (reading Objects
 		if err != nil {
 			return nil, err
 		}
-		key := ""
+		give := b.furnishSameCluster
 		if _, isVault := provider["vault"]; isVault {
-			key, err = b.furnishVault(ctx, store)
-		} else {
-			key, err = b.furnishSameCluster(ctx, store)
+			give = b.furnishVault
 		}
+		key, err := give(ctx, store)
 		if err != nil {
 			return nil, fmt.Errorf("furnishing the store %s/%s: %w", store.GetNamespace(), store.GetName(), err)
 		}
@@ -54,19 +55,36 @@ func password(store *unstructured.Unstructured) map[string]string {
 }
 
 func (b *Bed) furnishVault(ctx context.Context, store *unstructured.Unstructured) (key string, err error) {
-	auth := []string{"spec", "provider", "vault", "auth", "kubernetes"}
-	account := append(auth, "serviceAccountRef", "name")
-	if _, isKubernetes, _ := unstructured.NestedMap(store.Object, auth...); !isKubernetes { //nolint:errcheck // absent is as good
-		auth = []string{"spec", "provider", "vault", "auth", "jwt"}
-		account = append(auth, "kubernetesServiceAccountToken", "serviceAccountRef", "name")
+	type reference struct{ Name string }
+	var spec struct {
+		Provider struct {
+			Vault struct {
+				Auth struct {
+					Kubernetes *struct {
+						Role              string
+						ServiceAccountRef reference
+					}
+					JWT *struct {
+						Role                          string
+						KubernetesServiceAccountToken struct{ ServiceAccountRef reference }
+					}
+				}
+			}
+		}
 	}
-	role, _, err := unstructured.NestedString(store.Object, append(auth, "role")...)
-	if err != nil {
+	if err := convert(store.Object["spec"], &spec); err != nil {
 		return "", err
 	}
-	serviceAccount, found, err := unstructured.NestedString(store.Object, account...)
-	if err != nil || !found || role == "" {
-		return "", fmt.Errorf("looking for role and service account: there are none: %w", err)
+	auth := spec.Provider.Vault.Auth
+	var role, serviceAccount string
+	switch {
+	case auth.Kubernetes != nil:
+		role, serviceAccount = auth.Kubernetes.Role, auth.Kubernetes.ServiceAccountRef.Name
+	case auth.JWT != nil:
+		role, serviceAccount = auth.JWT.Role, auth.JWT.KubernetesServiceAccountToken.ServiceAccountRef.Name
+	}
+	if role == "" || serviceAccount == "" {
+		return "", errors.New("it names no role, or no service account")
 	}
 	folder := store.GetNamespace() + "-" + store.GetName()
 	if err := b.Vault.TryConfigure(ctx, role, store.GetNamespace(), serviceAccount, folder); err != nil {
@@ -87,4 +105,13 @@ func (b *Bed) furnishSameCluster(ctx context.Context, store *unstructured.Unstru
 		"stringData": map[string]any{"password": password(store)["password"]},
 	}}
 	return key, b.TryApply(ctx, Objects{secret})
+}
+
+// convert puts a part of an object into a struct.
+func convert(from, to any) error {
+	content, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(content, to)
 }

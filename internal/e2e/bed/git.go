@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/cgi"
+	"net/http/cgi" //nolint:gosec // the hole is closed since Go 1.6.3
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,7 +42,7 @@ func newGit(folder string) (*Git, error) {
 	return g, nil
 }
 
-func (g *Git) close() { g.server.Close() }
+func (g *Git) close() { _ = g.server.Close() }
 
 // environment keeps the user's configuration of git out.
 func (g *Git) environment() []string {
@@ -78,8 +78,7 @@ func (g *Git) run(ctx context.Context, folder string, arguments ...string) (stri
 	command.Env = append(g.environment(), "PATH="+os.Getenv("PATH"))
 	out, err := command.Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = fmt.Errorf("%w: %s", err, exit.Stderr)
 		}
 		return "", fmt.Errorf("running git: %w", err)

@@ -39,14 +39,14 @@ func listen() (net.Listener, error) {
 func serve(listener net.Listener, handler http.Handler) *http.Server {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
-		_ = server.Serve(listener) //nolint:errcheck // it ends with http.ErrServerClosed
+		_ = server.Serve(listener) // ends with http.ErrServerClosed
 	}()
 	return server
 }
 
 func (p *proxy) url() string { return "http://" + p.listener.Addr().String() }
 
-func (p *proxy) close() { p.server.Close() }
+func (p *proxy) close() { _ = p.server.Close() }
 
 // route lets a name with a port, as kubernetes.default.svc:443, lead to an address.
 func (p *proxy) route(name, address string) {
@@ -69,20 +69,23 @@ func (p *proxy) connect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	defer server.Close()
+	defer hangUp(server)
 	w.WriteHeader(http.StatusOK)
 	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}
-	defer client.Close()
+	defer hangUp(client)
 	done := make(chan struct{}, 2)
 	go transfer(server, buffered, done)
 	go transfer(client, server, done)
 	<-done
 }
 
+// hangUp closes what the other side may have closed already.
+func hangUp(connection net.Conn) { _ = connection.Close() }
+
 func transfer(to io.Writer, from io.Reader, done chan<- struct{}) {
-	_, _ = io.Copy(to, from) //nolint:errcheck // either side may hang up
+	_, _ = io.Copy(to, from) // either side may hang up
 	done <- struct{}{}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -37,7 +36,7 @@ func newRegistry() (*Registry, error) {
 	return &Registry{Host: listener.Addr().String(), server: serve(listener, handler)}, nil
 }
 
-func (r *Registry) close() { r.server.Close() }
+func (r *Registry) close() { _ = r.server.Close() }
 
 // TryPush pushes a folder as Flux's own artifact, as `flux push artifact` does, and returns its digest.
 func (r *Registry) TryPush(repository, tag, folder string) (digest string, err error) {
@@ -60,7 +59,7 @@ func (r *Registry) TryPush(repository, tag, folder string) (digest string, err e
 	if err := remote.Write(reference, image); err != nil {
 		return "", err
 	}
-	hash, err := v1.Image(image).Digest()
+	hash, err := image.Digest()
 	return hash.String(), err
 }
 
@@ -77,7 +76,7 @@ func archive(folder string) ([]byte, error) {
 		if err != nil {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := os.ReadFile(path) //nolint:gosec // a folder of the test
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package bed
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"testing"
@@ -18,7 +19,7 @@ import (
 var beds struct {
 	mutex sync.Mutex
 	all   []*Bed
-	ended bool
+	log   io.Writer
 
 	once   sync.Once
 	shared *Bed
@@ -26,30 +27,28 @@ var beds struct {
 }
 
 // Main runs a package's tests, and ends all beds after them, whatever ends the tests: a signal, or the end of `go test`.
-// A package that uses a bed calls it in TestMain and exits with what it returns.
-func Main(m *testing.M) int {
+// A package that uses a bed calls it in TestMain. The log is told what is built, and where logs are kept.
+func Main(m *testing.M, log io.Writer) {
+	beds.log = log
 	cancel := supervise.OnEnd(func(reason error) {
-		fmt.Fprintln(os.Stderr, "stopping the test bed:", reason)
+		fmt.Fprintln(log, "stopping the test bed:", reason)
 		end(true)
 		os.Exit(1) //nolint:forbidigo // the tests go on in other goroutines
 	})
 	defer cancel()
-	code := m.Run()
-	end(code != 0)
-	return code
+	end(m.Run() != 0)
 }
 
 // end stops all beds, and removes their folders unless they are worth keeping.
 func end(keep bool) {
 	beds.mutex.Lock()
 	defer beds.mutex.Unlock()
-	beds.ended = true
 	for _, b := range beds.all {
 		b.Stop()
 		if keep {
-			fmt.Fprintln(os.Stderr, "logs of the test bed are in", b.Logs())
+			fmt.Fprintln(beds.log, "logs of the test bed are in", b.Logs())
 		} else if err := b.Remove(); err != nil {
-			fmt.Fprintln(os.Stderr, "removing the test bed's folder:", err)
+			fmt.Fprintln(beds.log, "removing the test bed's folder:", err)
 		}
 	}
 }
@@ -77,6 +76,7 @@ func Own(t *testing.T, options Options) *Bed {
 }
 
 func register(options Options) (*Bed, error) {
+	options.Log = beds.log
 	b, err := New(context.Background(), options)
 	if err != nil {
 		return nil, err

@@ -119,7 +119,7 @@ func (v *Vault) TryWrite(ctx context.Context, path string, content map[string]an
 	}
 	defer response.Body.Close()
 	if response.StatusCode >= http.StatusMultipleChoices {
-		answer, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) //nolint:errcheck // the status says enough
+		answer, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
 		return fmt.Errorf("writing %s to Vault: %s: %s", path, response.Status, bytes.TrimSpace(answer))
 	}
 	return nil

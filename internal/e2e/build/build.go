@@ -140,7 +140,7 @@ func compile(ctx context.Context, c Component, from, to string) error {
 		return err
 	}
 	for binary, path := range c.Packages {
-		_, err := run(ctx, from, "go", "build", "-trimpath", "-ldflags", strings.Join(flags, " "), "-o", filepath.Join(to, binary), path)
+		_, err := run(ctx, from, "build", "-trimpath", "-ldflags", strings.Join(flags, " "), "-o", filepath.Join(to, binary), path)
 		if err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func compile(ctx context.Context, c Component, from, to string) error {
 // module returns the folder of a component's upstream module, fetched if need be, at the version that go.mod has and
 // with the sum that go.sum has.
 func (b *Builder) module(ctx context.Context, c Component) (string, error) {
-	out, err := run(ctx, filepath.Join(b.Components, c.Name), "go", "mod", "download", "-json", c.Upstream)
+	out, err := run(ctx, filepath.Join(b.Components, c.Name), "mod", "download", "-json", c.Upstream)
 	if err != nil {
 		return "", err
 	}
@@ -177,15 +177,15 @@ func (b *Builder) forget(c Component, keep string) error {
 }
 
 // run returns the standard output of a command of Go; an error says what it had to say.
-func run(ctx context.Context, folder, name string, arguments ...string) ([]byte, error) {
-	command := exec.CommandContext(ctx, name, arguments...)
+func run(ctx context.Context, folder string, arguments ...string) ([]byte, error) {
+	command := exec.CommandContext(ctx, "go", arguments...)
 	command.Dir = folder
 	// One setting for all, or each caller would compile everything anew; and no workspace of the user's.
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off")
 	var out, failure bytes.Buffer
 	command.Stdout, command.Stderr = &out, &failure
 	if err := command.Run(); err != nil {
-		return nil, fmt.Errorf("running %s: %w\n%s", strings.Join(command.Args[:3], " "), err, tail(failure.String(), 40))
+		return nil, fmt.Errorf("running go %s: %w\n%s", arguments[0], err, tail(failure.String(), 40))
 	}
 	return out.Bytes(), nil
 }
@@ -238,7 +238,7 @@ func copyAll(from, to string) error {
 		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := os.ReadFile(path) //nolint:gosec // a module, which nobody changes
 		if err != nil {
 			return err
 		}
@@ -250,7 +250,7 @@ func copyAll(from, to string) error {
 func (b *Builder) ESOTenant(ctx context.Context, folder string) (string, error) {
 	path := filepath.Join(folder, "eso-tenant")
 	root := filepath.Join(b.Components, "..", "..", "..")
-	if _, err := run(ctx, root, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/eso-tenant"); err != nil {
+	if _, err := run(ctx, root, "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/eso-tenant"); err != nil {
 		return "", fmt.Errorf("building eso-tenant: %w", err)
 	}
 	return path, nil

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	case "program":
 		time.Sleep(10 * time.Minute)
 	default:
-		os.Exit(m.Run())
+		m.Run()
 	}
 }
 
@@ -32,10 +32,9 @@ func runner() {
 	for i := range 3 {
 		process, err := s.Start(context.Background(), sleeper(fmt.Sprintf("sleeper-%d", i)))
 		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
+			panic(err)
 		}
-		fmt.Println(process.ID)
+		fmt.Fprintln(os.Stdout, process.ID)
 	}
 	if os.Getenv("SUPERVISE_PANIC") != "" {
 		panic("as asked")

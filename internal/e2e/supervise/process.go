@@ -105,12 +105,18 @@ func (s *Supervisor) StartOnPorts(ctx context.Context, ports int, program func(p
 func FreePorts(count int) ([]int, error) {
 	var config net.ListenConfig
 	ports := make([]int, count)
+	listeners := make([]net.Listener, 0, count)
+	defer func() { // after the last was chosen, so that all differ
+		for _, listener := range listeners {
+			_ = listener.Close()
+		}
+	}()
 	for i := range ports {
 		listener, err := config.Listen(context.Background(), "tcp4", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("looking for a free port: %w", err)
 		}
-		defer listener.Close() // after the last, so that all differ
+		listeners = append(listeners, listener)
 		address, ok := listener.Addr().(*net.TCPAddr)
 		if !ok {
 			return nil, fmt.Errorf("looking for a free port: %s is no TCP address", listener.Addr())
@@ -196,12 +202,12 @@ func (p *Process) outcome() error {
 func (p *Process) Stop() {
 	p.stopping.Do(func() {
 		close(p.asked)
-		_ = syscall.Kill(-p.ID, syscall.SIGTERM) //nolint:errcheck // it may have ended, which is as good
+		_ = syscall.Kill(-p.ID, syscall.SIGTERM) // it may have ended, which is as good
 		select {
 		case <-p.ended:
 		case <-time.After(stopWithin):
 		}
-		_ = syscall.Kill(-p.ID, syscall.SIGKILL) //nolint:errcheck // what is left of its group
+		_ = syscall.Kill(-p.ID, syscall.SIGKILL) // what is left of its group
 	})
 	<-p.ended
 }

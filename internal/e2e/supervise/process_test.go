@@ -95,7 +95,7 @@ func TestPortTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	s := New(t.TempDir())
 	defer s.Stop()
 	attempts := 0

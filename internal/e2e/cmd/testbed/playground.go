@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -51,25 +52,20 @@ func (p playground) state() (state, error) {
 }
 
 // up starts a server in the background, and returns when it is ready.
-func up(ctx context.Context) error {
-	if err := buildAll(ctx, build.Core()); err != nil {
+func up(ctx context.Context, out, log io.Writer) error {
+	if err := buildAll(ctx, log, build.Core()); err != nil {
 		return err
 	}
 	p, err := newPlayground()
 	if err != nil {
 		return err
 	}
-	if held, err := build.Held(p.file("lock")); err != nil {
+	held, err := build.Held(p.file("lock"))
+	if err != nil {
 		return err
-	} else if held {
-		s, err := p.state()
-		if errors.Is(err, fs.ErrNotExist) {
-			return errors.New("a playground is being started; look again in a minute")
-		} else if err != nil {
-			return err
-		}
-		fmt.Fprintln(os.Stdout, "The playground is up already.")
-		return explain(s)
+	}
+	if held {
+		return p.already(out)
 	}
 	server, ended, err := p.launch()
 	if err != nil {
@@ -77,23 +73,36 @@ func up(ctx context.Context) error {
 	}
 	for {
 		s, err := p.state()
-		if err == nil && s.PID == server.Process.Pid {
-			return explain(s)
+		if err == nil && s.PID == server.Pid {
+			return explain(out, s)
 		}
 		select {
 		case err := <-ended:
-			log, _ := os.ReadFile(p.file("log")) //nolint:errcheck // the error that matters is the other
-			return fmt.Errorf("starting the playground: %w\n%s", err, log)
+			said, _ := os.ReadFile(p.file("log"))
+			return fmt.Errorf("starting the playground: %w\n%s", err, said)
 		case <-ctx.Done():
-			_ = server.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended
+			_ = server.Signal(syscall.SIGTERM)
 			return errors.Join(ctx.Err(), <-ended)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
+// already says that there is a playground, and what to try.
+func (p playground) already(out io.Writer) error {
+	s, err := p.state()
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("a playground is being started; look again in a minute")
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "The playground is up already.")
+	return explain(out, s)
+}
+
 // launch starts the server in a session of its own: it goes on when the terminal is closed.
-func (p playground) launch() (server *exec.Cmd, ended <-chan error, err error) {
+func (p playground) launch() (server *os.Process, ended <-chan error, err error) {
 	if err := os.RemoveAll(p.file("state.json")); err != nil {
 		return nil, nil, err
 	}
@@ -106,19 +115,19 @@ func (p playground) launch() (server *exec.Cmd, ended <-chan error, err error) {
 		return nil, nil, err
 	}
 	defer log.Close()
-	server = exec.Command(self, "serve") //nolint:noctx // it is to outlive us
-	server.Stdout, server.Stderr = log, log
-	server.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := server.Start(); err != nil {
+	command := exec.Command(self, "serve") //nolint:noctx // it is to outlive us
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := command.Start(); err != nil {
 		return nil, nil, err
 	}
 	result := make(chan error, 1)
-	go func() { result <- server.Wait() }()
-	return server, result, nil
+	go func() { result <- command.Wait() }()
+	return command.Process, result, nil
 }
 
 // servePlayground runs a bed with the quickstart applied until it is asked to end.
-func servePlayground(ctx context.Context) error {
+func servePlayground(ctx context.Context, log io.Writer) error {
 	p, err := newPlayground()
 	if err != nil {
 		return err
@@ -129,7 +138,7 @@ func servePlayground(ctx context.Context) error {
 	}
 	defer unlock()
 	defer os.Remove(p.file("state.json"))
-	b, err := bed.New(ctx, bed.Options{})
+	b, err := bed.New(ctx, bed.Options{Log: log})
 	if err != nil {
 		return err
 	}
@@ -216,8 +225,8 @@ spec:
 `
 
 // explain prints what to try.
-func explain(s state) error {
-	_, err := fmt.Fprintf(os.Stdout, `
+func explain(out io.Writer, s state) error {
+	_, err := fmt.Fprintf(out, `
 A cluster with External Secrets Operator, fenced, with examples/quickstart applied:
 
   export KUBECONFIG=%s PATH=%s:$PATH
@@ -235,7 +244,7 @@ Logs are in %s. make e2e-down ends it.
 }
 
 // down ends the playground, and returns when all of it has ended.
-func down(ctx context.Context) error {
+func down(ctx context.Context, out io.Writer) error {
 	p, err := newPlayground()
 	if err != nil {
 		return err
@@ -250,7 +259,7 @@ func down(ctx context.Context) error {
 			if asked {
 				message = "The playground has ended."
 			}
-			_, err := fmt.Fprintln(os.Stdout, message)
+			_, err := fmt.Fprintln(out, message)
 			return err
 		}
 		// As long as the lock is held, the process that the state names lives.

@@ -30,18 +30,19 @@ type tally struct {
 
 // test builds all that is needed, runs the tests, and sums up. A test that is skipped proves nothing, so it is named, and
 // in CI it fails the run.
-func test(ctx context.Context, arguments []string) error {
-	if err := buildAll(ctx, build.All()); err != nil {
+func test(ctx context.Context, out, log io.Writer, arguments []string) error {
+	if err := buildAll(ctx, log, build.All()); err != nil {
 		return err
 	}
 	root, err := build.Root()
 	if err != nil {
 		return err
 	}
-	command := exec.Command("go", append([]string{"test", "-json", "-count=1", "-timeout=25m", "./..."}, arguments...)...) //nolint:noctx // it ends at our signal, in order
+	all := append([]string{"test", "-json", "-count=1", "-timeout=25m", "./..."}, arguments...)
+	command := exec.Command("go", all...) //nolint:gosec,noctx // the arguments are the caller's; it ends at our signal, in order
 	command.Dir = filepath.Join(root, "internal", "e2e")
-	command.Stderr = os.Stderr
-	out, err := command.StdoutPipe()
+	command.Stderr = log
+	events, err := command.StdoutPipe()
 	if err != nil {
 		return err
 	}
@@ -52,14 +53,14 @@ func test(ctx context.Context, arguments []string) error {
 	go func() {
 		select {
 		case <-ctx.Done():
-			_ = syscall.Kill(-command.Process.Pid, syscall.SIGINT) //nolint:errcheck // it may have ended
+			_ = syscall.Kill(-command.Process.Pid, syscall.SIGINT)
 		case <-ended:
 		}
 	}()
-	result, readError := follow(out, os.Stdout)
+	result, readError := follow(events, out)
 	err = command.Wait()
 	close(ended)
-	return errors.Join(readError, sum(os.Stdout, result, os.Getenv("CI") == "true"), err)
+	return errors.Join(readError, sum(out, result, os.Getenv("CI") == "true"), err)
 }
 
 // follow shows a run's output as it comes, of passed tests only their names, and counts.
