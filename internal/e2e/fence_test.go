@@ -128,6 +128,26 @@ func TestFleetSyncs(t *testing.T) {
 	}
 }
 
+// The other way round: without the Role that we render, a store gets nothing, and with it, it does. So it is this Role
+// that lets ESO in, and nothing that was left over.
+func TestWithoutTheRoleNothingSyncs(t *testing.T) {
+	b := bed.Start(t)
+	rendered := b.Render(t, bed.Platform(), `
+apiVersion: eso-tenant.dev/v1alpha1
+kind: Tenant
+metadata: {name: outside-roleless}
+spec: {namespaces: {outside-roleless: {stores: {published: {provider: published}}}}}
+`)
+	b.Apply(t, rendered.Not("Role", "RoleBinding"))
+	reading := b.Furnish(t, rendered)
+	b.Eventually(t, func(ctx context.Context) error { return eventSays(ctx, b, "published", "is forbidden") })
+	if _, err := b.Client.CoreV1().Secrets("outside-roleless").Get(t.Context(), reading[0].GetName(), metav1.GetOptions{}); err == nil {
+		t.Error("there is a Secret all the same")
+	}
+	b.Apply(t, rendered)
+	ready(t, b, rendered, reading)
+}
+
 // forbidden returns the lines of ESO's log that say that it may not do something, but for those of tests in which it
 // shall not: they are about namespaces that begin with outside.
 func forbidden(log string) []string {
@@ -237,19 +257,8 @@ func TestOutsideTheFence(t *testing.T) {
 		}
 	}
 
-	// The other way round: the rule of ESO's own chart back.
-	b.ApplyYAML(t, `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: mint-all}
-rules: [{apiGroups: [""], resources: [serviceaccounts/token], verbs: [create]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: mint-all}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: mint-all}
-subjects: [{kind: ServiceAccount, name: external-secrets, namespace: external-secrets}]
-`)
+	// The other way round: ESO's chart without values of ours, which brings its own ClusterRole.
+	b.ESO.Install(t, nil)
 	for _, a := range outsideAccounts {
 		b.ApplyYAML(t, storeAs(a, "unfenced-"))
 		b.WaitSecret(t, "outside", "unfenced-"+a.store, "password", "secret")

@@ -59,24 +59,30 @@ type Bed struct {
 }
 
 // New builds what is not built yet, and starts a bed.
-func New(ctx context.Context, options Options) (b *Bed, err error) {
+func New(ctx context.Context, options Options) (*Bed, error) {
 	if options.Log == nil {
 		options.Log = io.Discard
 	}
+	b, err := prepare(ctx, options.Log)
+	if err != nil {
+		return nil, err
+	}
+	return b, b.start(ctx, options)
+}
+
+// start starts a bed that was prepared. If it fails, nothing of it runs.
+func (b *Bed) start(ctx context.Context, options Options) error {
 	if options.Platform == "" {
 		options.Platform = Platform()
 	}
-	b, err = prepare(ctx, options.Log)
-	if err != nil {
-		return nil, fmt.Errorf("making a test bed: %w", err)
-	}
 	if err := b.up(ctx, options); err != nil {
-		b.supervisor.Stop()
-		return nil, fmt.Errorf("starting the test bed: %w\nlogs are in %s", err, b.Logs())
+		b.Stop()
+		return fmt.Errorf("starting the test bed: %w\nlogs are in %s", err, b.Logs())
 	}
-	return b, nil
+	return nil
 }
 
+// prepare builds what is not built yet, and makes a bed that has not started.
 func prepare(ctx context.Context, log io.Writer) (*Bed, error) {
 	builder, err := build.NewBuilder(log)
 	if err != nil {
@@ -88,12 +94,11 @@ func prepare(ctx context.Context, log io.Writer) (*Bed, error) {
 			return nil, err
 		}
 	}
-	if b.Folder, err = os.MkdirTemp("", "eso-tenant-e2e-"); err != nil {
-		return nil, err
-	}
 	const needed = 512 << 20 // etcd, logs and the audit log of a long run
-	if err := build.Room(b.Folder, needed); err != nil {
-		os.RemoveAll(b.Folder)
+	if err := build.Room(os.TempDir(), needed); err != nil {
+		return nil, fmt.Errorf("making the test bed's folder: %w", err)
+	}
+	if b.Folder, err = os.MkdirTemp("", "eso-tenant-e2e-"); err != nil {
 		return nil, err
 	}
 	if b.esoTenant, err = builder.ESOTenant(ctx, b.Folder); err != nil {

@@ -75,16 +75,18 @@ func Own(t *testing.T, options Options) *Bed {
 	return b
 }
 
+// register makes a bed, notes it as one that has to be ended, and starts it.
 func register(options Options) (*Bed, error) {
 	options.Log = beds.log
-	b, err := New(context.Background(), options)
+	ctx := context.Background()
+	b, err := prepare(ctx, options.Log)
 	if err != nil {
 		return nil, err
 	}
 	beds.mutex.Lock()
-	defer beds.mutex.Unlock()
 	beds.all = append(beds.all, b)
-	return b, nil
+	beds.mutex.Unlock()
+	return b, b.start(ctx, options)
 }
 
 // alive fails a test if a program of the bed has ended.
