@@ -67,8 +67,8 @@ E2E_MODULES := internal/e2e $(wildcard internal/e2e/components/*)
 
 .PHONY: e2e
 e2e: ## the fence on real components: builds them, which takes half an hour once, starts them, tests, stops
-	for module in $(E2E_MODULES); do (cd $$module && go mod tidy -diff && go vet ./...) || exit 1; done
-	cd internal/e2e && go run ./cmd/testbed test
+	for module in $(E2E_MODULES); do (cd $$module && go mod tidy -diff) || exit 1; done
+	cd internal/e2e && go vet ./... && go run ./cmd/testbed test
 
 .PHONY: e2e-up
 e2e-up: ## leave a fenced playground running, and say what to try
@@ -86,6 +86,7 @@ race: tools ## the tests of the packages that use goroutines, under the race det
 .PHONY: lint
 lint: ## go vet and the other linters of .golangci.yaml
 	$(TOOL) golangci-lint run ./...
+	linter=$$($(TOOL) -n golangci-lint) && cd internal/e2e && $$linter run ./...
 
 .PHONY: fmt
 fmt: ## format Go files in place

@@ -93,5 +93,8 @@ func archive(folder string) ([]byte, error) {
 	if err := files.Close(); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), compressed.Close()
+	if err := compressed.Close(); err != nil { // writes what is left
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
