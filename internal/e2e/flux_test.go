@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
 )
@@ -65,8 +66,9 @@ spec: {interval: 1m, prune: true, path: ./, sourceRef: {kind: OCIRepository, nam
 			if err != nil {
 				t.Fatal(err)
 			}
-			if applied := got.Object["status"].(map[string]any)["lastAppliedRevision"]; applied != revision {
-				t.Errorf("%s has applied %v, want %s", name, applied, revision)
+			applied, _, err := unstructured.NestedString(got.Object, "status", "lastAppliedRevision")
+			if err != nil || applied != revision {
+				t.Errorf("%s has applied %q (%v), want %s", name, applied, err, revision)
 			}
 		}
 	}

@@ -67,7 +67,10 @@ func New(ctx context.Context, options Options) (*Bed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b, b.start(ctx, options)
+	if err := b.start(ctx, options); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // start starts a bed that was prepared. If it fails, nothing of it runs.

@@ -86,7 +86,10 @@ func register(options Options) (*Bed, error) {
 	beds.mutex.Lock()
 	beds.all = append(beds.all, b)
 	beds.mutex.Unlock()
-	return b, b.start(ctx, options)
+	if err := b.start(ctx, options); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // alive fails a test if a program of the bed has ended.
