@@ -29,7 +29,7 @@ export KUSTOMIZE ?= $(BIN)/kustomize
 
 .PHONY: help
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## bin/eso-tenant, static
@@ -62,6 +62,22 @@ chart-test: ## ESO's own charts, rendered by Helm, held to what we say of them
 admission-test: ## the admission policies, decided on by the API server's own evaluator
 	cd internal/admissioncheck && go mod tidy -diff && go vet ./... && go test ./...
 
+# Modules below internal/e2e: the test bed itself, and one for each of its components, whose versions clash.
+E2E_MODULES := internal/e2e $(wildcard internal/e2e/components/*)
+
+.PHONY: e2e
+e2e: ## the fence on real components: builds them, which takes half an hour once, starts them, tests, stops
+	for module in $(E2E_MODULES); do (cd $$module && go mod tidy -diff) || exit 1; done
+	cd internal/e2e && go vet ./... && go run ./cmd/testbed test
+
+.PHONY: e2e-up
+e2e-up: ## leave a fenced playground running, and say what to try
+	cd internal/e2e && go run ./cmd/testbed up
+
+.PHONY: e2e-down
+e2e-down: ## end the playground
+	cd internal/e2e && go run ./cmd/testbed down
+
 .PHONY: race
 race: tools ## the tests of the packages that use goroutines, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short $$(grep -rlE --include='*.go' --exclude-dir=e2e '(^|[^[:alnum:]_.])go func|\b(sync|errgroup)\.' . \
@@ -70,6 +86,7 @@ race: tools ## the tests of the packages that use goroutines, under the race det
 .PHONY: lint
 lint: ## go vet and the other linters of .golangci.yaml
 	$(TOOL) golangci-lint run ./...
+	linter=$$($(TOOL) -n golangci-lint) && cd internal/e2e && $$linter run ./...
 
 .PHONY: fmt
 fmt: ## format Go files in place

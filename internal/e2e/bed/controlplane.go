@@ -1,0 +1,185 @@
+package bed
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/eso-tenant/eso-tenant/internal/e2e/build"
+	"github.com/eso-tenant/eso-tenant/internal/e2e/supervise"
+)
+
+// Issuer is the issuer of service accounts' tokens, and the first of the API server's own audiences, as kubeadm sets it.
+const Issuer = "https://kubernetes.default.svc.cluster.local"
+
+// auditPolicy notes every request for a token with what was asked for, and who touched what else, but reads and events.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: None
+    users: [system:apiserver, system:kube-controller-manager]
+  - level: Request
+    resources: [{group: "", resources: [serviceaccounts/token]}]
+  - level: Metadata
+    resources: [{group: "", resources: [secrets]}]
+  - level: None
+    verbs: [get, list, watch]
+  - level: None
+    resources:
+      - {group: "", resources: [events]}
+      - {group: events.k8s.io, resources: [events]}
+      - {group: coordination.k8s.io, resources: [leases]}
+  - level: Metadata
+`
+
+func (b *Bed) startControlPlane(ctx context.Context) error {
+	etcd, err := b.startEtcd(ctx)
+	if err != nil {
+		return err
+	}
+	b.admin = rand.Text()
+	var tokens strings.Builder
+	records := [][]string{{b.admin, "admin", "admin", "system:masters"}}
+	if err := csv.NewWriter(&tokens).WriteAll(records); err != nil {
+		return err
+	}
+	for name, content := range map[string]string{"tokens.csv": tokens.String(), "audit.yaml": auditPolicy} {
+		if err := os.WriteFile(filepath.Join(b.Folder, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	_, err = b.supervisor.StartOnPorts(ctx, 1, func(ports []int) supervise.Program {
+		b.API = newAPI(b, &rest.Config{
+			Host: "https://" + host(ports[0]), BearerToken: b.admin,
+			TLSClientConfig: rest.TLSClientConfig{CAData: b.CA},
+			QPS:             -1, // no limit: the server has one
+			Timeout:         30 * time.Second,
+		})
+		return supervise.Program{
+			Name: "kube-apiserver", Path: b.binary(build.Kubernetes, "kube-apiserver"), Arguments: b.apiserver(etcd, ports[0]),
+			Environment: []string{"HOME=" + b.Folder}, Ready: b.API.healthy,
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.API.connect(); err != nil {
+		return err
+	}
+	address := strings.TrimPrefix(b.Config.Host, "https://")
+	for _, name := range []string{"kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"} {
+		b.proxy.route(name+":443", address)
+	}
+	return b.Kubeconfig(filepath.Join(b.Folder, "kubeconfig"), b.admin)
+}
+
+// startEtcd returns etcd's address. It does not wait for the disk: nothing has to survive.
+func (b *Bed) startEtcd(ctx context.Context) (url string, err error) {
+	_, err = b.supervisor.StartOnPorts(ctx, 2, func(ports []int) supervise.Program {
+		url = "http://" + host(ports[0])
+		peers := "http://" + host(ports[1])
+		return supervise.Program{
+			Name: "etcd", Path: b.binary(build.Etcd, "etcd"), Environment: []string{"HOME=" + b.Folder},
+			Arguments: []string{
+				"--name=e2e", "--data-dir=" + filepath.Join(b.Folder, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
+				"--listen-client-urls=" + url, "--advertise-client-urls=" + url,
+				"--listen-peer-urls=" + peers, "--initial-advertise-peer-urls=" + peers, "--initial-cluster=e2e=" + peers,
+			},
+			Ready: get(url + "/health"),
+		}
+	})
+	return url, err
+}
+
+func (b *Bed) apiserver(etcd string, port int) []string {
+	return []string{
+		"--etcd-servers=" + etcd,
+		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
+		"--tls-cert-file=" + b.pki.file("server.crt"), "--tls-private-key-file=" + b.pki.file("server.key"),
+		"--token-auth-file=" + filepath.Join(b.Folder, "tokens.csv"),
+		"--authorization-mode=RBAC", "--anonymous-auth=false",
+		"--service-account-issuer=" + Issuer,
+		"--service-account-key-file=" + b.pki.file("sa.pub"), "--service-account-signing-key-file=" + b.pki.file("sa.key"),
+		"--api-audiences=" + Issuer + ",https://kubernetes.default.svc",
+		"--service-cluster-ip-range=10.96.0.0/24",
+		"--endpoint-reconciler-type=none", // nothing is behind the Service `kubernetes`
+		"--audit-policy-file=" + filepath.Join(b.Folder, "audit.yaml"),
+		"--audit-log-path=" + b.auditLog(), "--audit-log-mode=blocking",
+	}
+}
+
+// startControllerManager runs all controllers that a cluster without nodes has work for: tokens of service accounts,
+// the ServiceAccount `default` and the CA's ConfigMap in each namespace, the end of namespaces, and garbage.
+func (b *Bed) startControllerManager(ctx context.Context) error {
+	_, err := b.supervisor.StartOnPorts(ctx, 1, func(ports []int) supervise.Program {
+		return supervise.Program{
+			Name: "kube-controller-manager", Path: b.binary(build.Kubernetes, "kube-controller-manager"),
+			Environment: []string{"HOME=" + b.Folder},
+			Arguments: []string{
+				"--kubeconfig=" + filepath.Join(b.Folder, "kubeconfig"), "--leader-elect=false",
+				"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", ports[0]),
+				"--tls-cert-file=" + b.pki.file("server.crt"), "--tls-private-key-file=" + b.pki.file("server.key"),
+				"--authorization-always-allow-paths=/healthz",
+				"--root-ca-file=" + b.pki.file("ca.crt"), "--service-account-private-key-file=" + b.pki.file("sa.key"),
+				"--use-service-account-credentials=true",
+				"--controllers=serviceaccount-token-controller,serviceaccount-controller,root-ca-certificate-publisher-controller," +
+					"namespace-controller,garbage-collector-controller,clusterrole-aggregation-controller,resourcequota-controller",
+			},
+			Ready: b.getTLS("https://" + host(ports[0]) + "/healthz"),
+		}
+	})
+	return err
+}
+
+func (b *Bed) binary(component build.Component, name string) string {
+	return filepath.Join(b.built[component.Name], name)
+}
+
+// Kubectl is the path of the kubectl that goes with the API server.
+func (b *Bed) Kubectl() string { return b.binary(build.Kubernetes, "kubectl") }
+
+// Kubeconfig writes a file for kubectl and other clients, which authenticate with a token.
+func (b *Bed) Kubeconfig(path, token string) error {
+	text := fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: e2e, cluster: {server: %q, certificate-authority: %q}}]
+users: [{name: e2e, user: {token: %q}}]
+contexts: [{name: e2e, context: {cluster: e2e, user: e2e}}]
+current-context: e2e
+`, b.Config.Host, b.pki.file("ca.crt"), token)
+	return os.WriteFile(path, []byte(text), 0o600)
+}
+
+// get asks an address and takes any good answer.
+func get(url string) func(context.Context) error {
+	return getWith(http.DefaultClient, url)
+}
+
+func (b *Bed) getTLS(url string) func(context.Context) error { return getWith(b.pki.client(), url) }
+
+func getWith(client *http.Client, url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", url, response.Status)
+		}
+		return nil
+	}
+}

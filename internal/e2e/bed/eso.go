@@ -1,0 +1,199 @@
+package bed
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/eso-tenant/eso-tenant/internal/e2e/build"
+	"github.com/eso-tenant/eso-tenant/internal/e2e/supervise"
+)
+
+// ESO's release, where it runs and as whom, as its chart has it.
+const (
+	ESOVersion        = "v0.20.4"
+	ESONamespace      = "external-secrets"
+	ESOServiceAccount = "external-secrets"
+)
+
+// RequeueInterval is how often ESO looks at a store again. Its default is five minutes.
+const RequeueInterval = 10 * time.Second
+
+// ESO is the running controller. Its webhook and cert-controller do not run: nothing in the bed could call them.
+type ESO struct {
+	// Arguments are those that it was started with, without addresses and logging.
+	Arguments []string
+
+	bed     *Bed
+	chart   *chart.Chart
+	process *supervise.Process
+}
+
+// startESO installs ESO and starts it: its kinds, what the chart makes with the values that we render for the Platform
+// (or with none), and what we render of the Platform's.
+func (b *Bed) startESO(ctx context.Context, options Options) error {
+	built := b.built[build.ESO.Name]
+	definitions, err := parseFiles(filepath.Join(built, "config", "crds", "bases"), "CustomResourceDefinition")
+	if err != nil {
+		return err
+	}
+	// `published` is what the bed's Platform lets tenants read from, Secret by Secret.
+	namespaces, err := Parse("{apiVersion: v1, kind: Namespace, metadata: {name: " + ESONamespace + "}}\n---\n" +
+		"{apiVersion: v1, kind: Namespace, metadata: {name: published}}\n")
+	if err != nil {
+		return err
+	}
+	if err := b.TryApply(ctx, append(definitions, namespaces...)); err != nil {
+		return err
+	}
+	b.ESO = &ESO{bed: b}
+	if b.ESO.chart, err = loader.LoadDir(filepath.Join(built, "deploy", "charts", "external-secrets")); err != nil {
+		return fmt.Errorf("reading ESO's chart: %w", err)
+	}
+	var values map[string]any
+	if !options.Stock {
+		rendered, err := b.TryRender(ctx, options.Platform)
+		if err != nil {
+			return err
+		}
+		if err := b.TryApply(ctx, rendered); err != nil {
+			return err
+		}
+		if values, err = Values(rendered); err != nil {
+			return err
+		}
+	}
+	return b.ESO.install(ctx, values)
+}
+
+// Values returns the values for ESO's chart among what was rendered.
+func Values(rendered Objects) (map[string]any, error) {
+	for _, object := range rendered.Of("ConfigMap") {
+		text, found, err := unstructured.NestedString(object.Object, "data", "values.yaml")
+		if err != nil || !found {
+			continue
+		}
+		var values map[string]any
+		err = yaml.Unmarshal([]byte(text), &values)
+		return values, err
+	}
+	return nil, fmt.Errorf("looking for the chart's values: none of %d objects has any", len(rendered))
+}
+
+// install is what an upgrade of the Helm release with other values does: it applies the chart's service accounts, roles
+// and bindings, and starts ESO anew with the arguments that the chart gives it.
+func (e *ESO) install(ctx context.Context, values map[string]any) error {
+	objects, err := e.render(values)
+	if err != nil {
+		return err
+	}
+	kinds := []string{"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+	if err := e.bed.TryApply(ctx, objects.Of(kinds...)); err != nil {
+		return err
+	}
+	arguments, err := controllerArguments(objects)
+	if err != nil {
+		return err
+	}
+	return e.restart(ctx, arguments)
+}
+
+// render returns what Helm makes of the chart. The definitions of kinds are applied on their own, and what the chart
+// depends on is off by default and not in ESO's module.
+func (e *ESO) render(values map[string]any) (Objects, error) {
+	part := *e.chart
+	metadata := *e.chart.Metadata
+	metadata.Dependencies = nil
+	part.Metadata = &metadata
+	part.Templates = slices.DeleteFunc(slices.Clone(e.chart.Templates), func(file *chart.File) bool {
+		return strings.HasPrefix(file.Name, "templates/crds/")
+	})
+	release := chartutil.ReleaseOptions{Name: "external-secrets", Namespace: ESONamespace, IsInstall: true}
+	all, err := chartutil.ToRenderValues(&part, values, release, chartutil.DefaultCapabilities.Copy())
+	if err != nil {
+		return nil, fmt.Errorf("combining values of ESO's chart: %w", err)
+	}
+	files, err := engine.Render(&part, all)
+	if err != nil {
+		return nil, fmt.Errorf("rendering ESO's chart: %w", err)
+	}
+	var objects Objects
+	for name, text := range files {
+		if path.Ext(name) != ".yaml" {
+			continue
+		}
+		parsed, err := Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("reading what %s renders: %w", name, err)
+		}
+		objects = append(objects, parsed...)
+	}
+	for _, object := range objects { // some templates leave it to Helm
+		if object.GetNamespace() == "" && !strings.HasPrefix(object.GetKind(), "Cluster") {
+			object.SetNamespace(ESONamespace)
+		}
+	}
+	return objects, nil
+}
+
+// controllerArguments are those of the controller's Deployment, less what is about addresses and logs.
+func controllerArguments(objects Objects) ([]string, error) {
+	for _, deployment := range objects.Of("Deployment") {
+		if deployment.GetName() != "external-secrets" {
+			continue
+		}
+		containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+		if err != nil || len(containers) != 1 {
+			return nil, fmt.Errorf("reading ESO's Deployment: it has %d containers: %w", len(containers), err)
+		}
+		container, _ := containers[0].(map[string]any) // else there are no arguments
+		arguments, _, err := unstructured.NestedStringSlice(container, "args")
+		if err != nil {
+			return nil, fmt.Errorf("reading ESO's Deployment: %w", err)
+		}
+		return slices.DeleteFunc(arguments, func(argument string) bool {
+			name, _, _ := strings.Cut(argument, "=")
+			return slices.Contains([]string{"--metrics-addr", "--live-addr", "--loglevel", "--zap-time-encoding"}, name)
+		}), nil
+	}
+	return nil, fmt.Errorf("looking for ESO's Deployment: none of %d objects is it", len(objects))
+}
+
+// restart ends ESO if it runs, and starts it with arguments, as its own service account.
+func (e *ESO) restart(ctx context.Context, arguments []string) error {
+	b := e.bed
+	if e.process != nil {
+		e.process.Stop()
+	}
+	token, err := b.Mint(ctx, ESONamespace, ESOServiceAccount, nil, 24*60*60)
+	if err != nil {
+		return err
+	}
+	kubeconfig := filepath.Join(b.Folder, "eso.kubeconfig")
+	if err := b.Kubeconfig(kubeconfig, token); err != nil {
+		return err
+	}
+	e.Arguments = arguments
+	e.process, err = b.supervisor.StartOnPorts(ctx, 2, func(ports []int) supervise.Program {
+		return supervise.Program{
+			Name: "external-secrets", Path: b.binary(build.ESO, "external-secrets"),
+			Environment: b.environment("KUBECONFIG=" + kubeconfig),
+			Arguments: append(slices.Clone(arguments),
+				"--metrics-addr="+host(ports[0]), "--live-addr="+host(ports[1]),
+				"--loglevel=debug", "--zap-time-encoding=iso8601", "--store-requeue-interval="+RequeueInterval.String()),
+			Ready: get("http://" + host(ports[1]) + "/healthz"),
+		}
+	})
+	return err
+}
