@@ -57,6 +57,7 @@ func arrange(root *cobra.Command) {
 		commands []string
 	}{
 		{"Write and check:", []string{"init", "adopt", "vet", "render"}},
+		{"Deliver:", []string{"push"}},
 		{"Prove:", []string{"verify", "who-can", "diff"}},
 		{"Look up:", []string{"explain", "schema", "version", "help"}},
 		{"Set up:", []string{"completion", "man"}},
