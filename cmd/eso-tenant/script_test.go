@@ -26,9 +26,11 @@ import (
 )
 
 // TestMain lets the test binary be the command: started as eso-tenant, as the
-// scripts and the tests beside them do, it runs main.
+// scripts and the tests beside them do, or as a plugin, it runs main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"eso-tenant": main})
+	testscript.Main(m, map[string]func(){
+		programName: main, fluxPlugin: main, kubectlPlugin: main, kubectlComplete: main,
+	})
 }
 
 // TestScript runs testdata/script, each in a folder of its own with a copy of
