@@ -74,6 +74,9 @@ func (r *Rendering) Clusters() []string {
 	return names
 }
 
+// Resolved are the clusters of the rendering, with all their tenants.
+func (r *Rendering) Resolved() []*schema.Cluster { return r.clusters }
+
 // ClusterFlux says how Flux finds what is rendered for a cluster.
 type ClusterFlux struct {
 	Cluster string

@@ -72,6 +72,7 @@ var rules = map[string]rule{
 	}},
 
 	"internal/adopt":    {row: 6, outside: append([]string{"go.yaml.in/yaml/v3"}, objects...), pure: true},
+	"internal/offboard": {row: 6, pure: true},
 	"internal/scaffold": {row: 6, outside: []string{"sigs.k8s.io/kustomize/kyaml", "go.yaml.in/yaml/v3"}},
 
 	"cmd/eso-tenant":      {row: 7, outside: []string{"github.com/spf13/cobra", "golang.org/x/term", "charm.land/huh/v2"}},
