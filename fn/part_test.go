@@ -93,8 +93,8 @@ func TestPartsStop(t *testing.T) {
 			t.Errorf("after %d questions: %d parts, %v", n, parts, last)
 		}
 	}
-	for part := range r.Parts(t.Context()) {
-		if part.Name != "a/tenants/payments" {
+	for part, err := range r.Parts(t.Context()) {
+		if err != nil || part.Name != "a/tenants/payments" {
 			t.Fatalf("it went on to %s", part.Name)
 		}
 		break

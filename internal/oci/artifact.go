@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -66,7 +67,11 @@ func Pack(files []File, from Provenance) (*Artifact, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the artifact: %w", err)
 	}
-	return &Artifact{image: mutate.Annotations(image, from.annotations()).(v1.Image)}, nil
+	image, isImage := mutate.Annotations(image, from.annotations()).(v1.Image)
+	if !isImage { // the library says that it returns what it is given
+		return nil, errors.New("making the artifact: annotations make no image of it")
+	}
+	return &Artifact{image: image}, nil
 }
 
 func (p Provenance) annotations() map[string]string {
@@ -136,13 +141,14 @@ func hashOf(data []byte) v1.Hash {
 	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
 }
 
-func (l *layer) Digest() (v1.Hash, error)            { return l.digest, nil }
-func (l *layer) DiffID() (v1.Hash, error)            { return l.diff, nil }
-func (l *layer) Size() (int64, error)                { return int64(len(l.compressed)), nil }
-func (l *layer) MediaType() (types.MediaType, error) { return layerType, nil }
+func (l *layer) Digest() (v1.Hash, error)          { return l.digest, nil }
+func (l *layer) DiffID() (v1.Hash, error)          { return l.diff, nil }
+func (l *layer) Size() (int64, error)              { return int64(len(l.compressed)), nil }
+func (*layer) MediaType() (types.MediaType, error) { return layerType, nil }
 func (l *layer) Compressed() (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(l.compressed)), nil
 }
+
 func (l *layer) Uncompressed() (io.ReadCloser, error) {
 	return gzip.NewReader(bytes.NewReader(l.compressed))
 }

@@ -71,26 +71,33 @@ func TestManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got map[string]any
-	if err := json.Unmarshal(raw, &got); err != nil {
-		t.Fatal(err)
+	type described struct {
+		MediaType string `json:"mediaType"`
 	}
-	config, layers := got["config"].(map[string]any), got["layers"].([]any)
-	for what, pair := range map[string][2]any{
-		"manifest": {got["mediaType"], "application/vnd.oci.image.manifest.v1+json"},
-		"config":   {config["mediaType"], "application/vnd.cncf.flux.config.v1+json"},
-		"layer":    {layers[0].(map[string]any)["mediaType"], "application/vnd.cncf.flux.content.v1.tar+gzip"},
+	var got struct {
+		described
+		Config      described         `json:"config"`
+		Layers      []described       `json:"layers"`
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(raw, &got); err != nil || len(got.Layers) != 1 {
+		t.Fatalf("%v in %s", err, raw)
+	}
+	for what, pair := range map[string][2]string{
+		"manifest": {got.MediaType, "application/vnd.oci.image.manifest.v1+json"},
+		"config":   {got.Config.MediaType, "application/vnd.cncf.flux.config.v1+json"},
+		"layer":    {got.Layers[0].MediaType, "application/vnd.cncf.flux.content.v1.tar+gzip"},
 	} {
 		if pair[0] != pair[1] {
-			t.Errorf("media type of the %s: %v, not %v", what, pair[0], pair[1])
+			t.Errorf("media type of the %s: %s, not %s", what, pair[0], pair[1])
 		}
 	}
-	want := map[string]any{
+	want := map[string]string{
 		"org.opencontainers.image.source":   "https://git.example.com/fleet",
 		"org.opencontainers.image.revision": "main@sha1:0c1",
 		"org.opencontainers.image.created":  "2026-03-04T05:06:07Z",
 	}
-	if diff := cmp.Diff(want, got["annotations"]); diff != "" {
+	if diff := cmp.Diff(want, got.Annotations); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}
 	raw, err = packed(t, someFiles, Provenance{Source: "x", Revision: "y"}).image.RawManifest()

@@ -84,14 +84,18 @@ func credentialsFor(ctx context.Context, t Target, timeout time.Duration) (authn
 	}
 }
 
-// roundTripper is Go's own with bounds on each step, and without plain HTTP to
-// anybody but this machine: the library would try it for any private address.
+// roundTripper has bounds on each step, and no plain HTTP to anybody but this
+// machine: the library would try it for any private address.
 func roundTripper(o Options) http.RoundTripper {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.DialContext = (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext
-	t.ResponseHeaderTimeout = time.Minute
-	t.MaxIdleConnsPerHost = 16
-	return guard{next: t, plain: o.Insecure}
+	return guard{plain: o.Insecure, next: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ResponseHeaderTimeout: time.Minute,
+	}}
 }
 
 // errPlainHTTP says that a registry was not talked to in clear text.

@@ -178,7 +178,11 @@ func relayered(t *testing.T, a *Artifact, compressed []byte) *Artifact {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Artifact{image: mutate.Annotations(image, someone.annotations()).(v1.Image)}
+	image, isImage := mutate.Annotations(image, someone.annotations()).(v1.Image)
+	if !isImage {
+		t.Fatal("annotations make no image of it")
+	}
+	return &Artifact{image: image}
 }
 
 // An artifact of another compressor stays, since Flux would take the new digest
@@ -305,7 +309,9 @@ func TestUnreached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed.Close()
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
 	stuck := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer stuck.Close()
 	for name, test := range map[string]struct {
@@ -371,8 +377,12 @@ func TestGuard(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		response, err := guard{next: next, plain: test.plain}.RoundTrip(request)
-		if response != nil || errors.Is(err, passed) != test.passes {
+		client := http.Client{Transport: guard{next: next, plain: test.plain}}
+		response, err := client.Do(request)
+		if err == nil {
+			response.Body.Close()
+		}
+		if errors.Is(err, passed) != test.passes || errors.Is(err, errPlainHTTP) == test.passes {
 			t.Errorf("%s, plain %t: %v", test.url, test.plain, err)
 		}
 	}

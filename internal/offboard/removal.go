@@ -17,10 +17,10 @@ import (
 // rights to clean up, so they go after what it cleans.
 func (p *planner) removal() []Step {
 	steps := []Step{p.stop(), p.secrets(), p.edits(), p.prune()}
-	if step, any := p.outside(); any {
+	if step, there := p.outside(); there {
 		steps = append(steps, step)
 	}
-	if step, any := p.artifact(); any {
+	if step, there := p.artifact(); there {
 		steps = append(steps, step)
 	}
 	return append(steps, p.namespacesLast())

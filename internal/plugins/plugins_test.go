@@ -24,10 +24,10 @@ import (
 
 // published is what a release of made-up binaries, one for each platform,
 // writes.
-func published(t *testing.T, version string) map[string][]byte {
+func published(t *testing.T) map[string][]byte {
 	t.Helper()
 	t.Chdir(filepath.Join("..", ".."))
-	r := newRelease(version)
+	r := newRelease("v1.2.3")
 	for _, p := range platforms {
 		if err := r.add(p, []byte("the binary for "+p)); err != nil {
 			t.Fatal(err)
@@ -58,7 +58,9 @@ func published(t *testing.T, version string) map[string][]byte {
 					t.Fatal(err)
 				}
 			}
-			f.Close()
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return files
@@ -115,7 +117,7 @@ func sum(data []byte) string {
 // schemas/plugin-cli-v1beta1.json): the program in an archive is called as bin
 // says, with .exe on Windows, and every archive has its checksum.
 func TestFluxManifest(t *testing.T) {
-	files := published(t, "v1.2.3")
+	files := published(t)
 	var m fluxManifest
 	if err := yaml.UnmarshalStrict(files["flux/eso-tenant.yaml"], &m); err != nil {
 		t.Fatal(err)
@@ -159,7 +161,7 @@ func checkArchive(t *testing.T, file string, data []byte, binary, platform strin
 // What krew wants (sigs.k8s.io/krew v0.5.0, internal/index/validation): one
 // archive for a platform, the program in it, and a checksum.
 func TestKrewManifest(t *testing.T) {
-	files := published(t, "v1.2.3")
+	files := published(t)
 	var m krewManifest
 	if err := yaml.UnmarshalStrict(files["krew/eso-tenant.yaml"], &m); err != nil {
 		t.Fatal(err)
@@ -187,12 +189,12 @@ func TestKrewManifest(t *testing.T) {
 
 // The same binaries make the same bytes, and what was in the folder is gone.
 func TestReproducible(t *testing.T) {
-	first := published(t, "v1.2.3")
+	first := published(t)
 	if want := 2*len(platforms) + 3; len(first) != want {
 		t.Errorf("%d files, not %d: %q", len(first), want, slices.Sorted(maps.Keys(first)))
 	}
 	t.Chdir(filepath.Join("internal", "plugins"))
-	if diff := cmp.Diff(first, published(t, "v1.2.3")); diff != "" {
+	if diff := cmp.Diff(first, published(t)); diff != "" {
 		t.Error(diff)
 	}
 	for line := range strings.Lines(string(first["checksums.txt"])) {
