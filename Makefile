@@ -50,6 +50,10 @@ image: ## the KRM function as a container image IMAGE, for ARCHS, by CONTAINER (
 image-test: tools ## the image, built by podman and run as kustomize runs it (installs podman where that can be done)
 	internal/image/test
 
+.PHONY: plugins
+plugins: ## archives and manifests of the plugins for flux and kubectl, for PLATFORMS, in bin/plugins
+	go run ./internal/plugins -version "$(VERSION)" $(if $(PLATFORMS),-platforms "$(PLATFORMS)") -o bin/plugins
+
 .PHONY: test
 test: tools ## the fast tests
 	go test ./...

@@ -74,6 +74,26 @@ func (r *Rendering) Clusters() []string {
 	return names
 }
 
+// Resolved are the clusters of the rendering, with all their tenants.
+func (r *Rendering) Resolved() []*schema.Cluster { return r.clusters }
+
+// ClusterFlux says how Flux finds what is rendered for a cluster.
+type ClusterFlux struct {
+	Cluster string
+	*schema.Flux
+}
+
+// Flux is how Flux finds the rendering, for each cluster that says it.
+func (r *Rendering) Flux() []ClusterFlux {
+	var all []ClusterFlux
+	for _, c := range r.clusters {
+		if c.Platform.Flux != nil {
+			all = append(all, ClusterFlux{c.Platform.Name, c.Platform.Flux})
+		}
+	}
+	return all
+}
+
 // Count returns how many clusters, tenants and namespaces the rendering has,
 // each name once, on however many clusters it is.
 func (r *Rendering) Count() (clusters, tenants, namespaces int) {

@@ -29,38 +29,63 @@ type fluxKustomizationSpec struct {
 	Wait               bool                               `json:"wait"`
 }
 
-// flux writes one Flux Kustomization for the platform and one for each tenant.
-// Never one for many tenants: every reconcile fetches its whole artifact, and
-// an inventory has a ceiling.
+// flux writes one Flux Kustomization for the platform and one for each tenant,
+// and with artifacts of their own an OCIRepository for each. Never one for many
+// tenants: every reconcile fetches its whole artifact, and an inventory has a
+// ceiling.
 func (w *folderWriter) flux() {
 	f := w.cluster.Platform.Flux
 	if f == nil {
 		return
 	}
-	platform := w.fluxKustomization(schema.PlatformTenant, folderPlatform)
+	platform := w.fluxKustomization(generators.FluxName(schema.PlatformTenant), schema.PlatformTenant, folderPlatform)
 	files := []string{schema.PlatformTenant + ".yaml"}
-	w.stream(filepath.Join(folderFlux, files[0]), []any{platform})
+	w.fluxObjects(files[0], platform, folderPlatform)
 	for _, t := range w.cluster.Tenants {
-		k := w.fluxKustomization(t.Name, path.Join(folderTenants, t.Name))
+		folder := path.Join(folderTenants, t.Name)
+		k := w.fluxKustomization(generators.FluxName(t.Name), t.Name, folder)
 		// ESO's own rights first: they change with its version, and tenants' with them.
 		k.Spec.DependsOn = []meta.NamespacedObjectReference{{Name: platform.ObjectMeta.Name}}
 		name := fluxFile(t.Name)
-		w.stream(filepath.Join(folderFlux, name), []any{k})
+		w.fluxObjects(name, k, folder)
 		files = append(files, name)
+	}
+	if f.OCI != nil {
+		root := w.fluxKustomization(generators.FluxRoot, schema.PlatformTenant, folderFlux)
+		// It makes Kustomizations, and who may do that has the rights of any
+		// account that they name: more than the applier should have.
+		root.Spec.ServiceAccountName = ""
+		// It would wait for all tenants, and be as broken as the worst of them.
+		root.Spec.Wait = false
+		w.fluxObjects(fluxRootFile, root, folderFlux)
+		files = append(files, fluxRootFile)
 	}
 	slices.Sort(files)
 	w.kustomization(folderFlux, files)
 }
 
+// fluxRootFile has what makes Flux apply the others.
+const fluxRootFile = "root.yaml"
+
 // fluxFile is a tenant's file. No tenant's name has a dot.
 func fluxFile(tenant string) string { return "tenant." + tenant + ".yaml" }
 
-func (w *folderWriter) fluxKustomization(tenant, folder string) fluxKustomization {
+// fluxObjects writes a part's Kustomization, behind its source where it has one
+// of its own.
+func (w *folderWriter) fluxObjects(file string, k fluxKustomization, folder string) {
+	objects := []any{k}
+	if o := w.cluster.Platform.Flux.OCI; o != nil {
+		objects = []any{fluxRepository(o, k.ObjectMeta, path.Join(w.cluster.Platform.Name, folder)), k}
+	}
+	w.stream(filepath.Join(folderFlux, file), objects)
+}
+
+func (w *folderWriter) fluxKustomization(name, tenant, folder string) fluxKustomization {
 	f := w.cluster.Platform.Flux
-	return fluxKustomization{
+	k := fluxKustomization{
 		TypeMeta: metav1.TypeMeta{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization"},
 		ObjectMeta: metav1.ObjectMeta{
-			Name: generators.FluxName(tenant), Namespace: f.Namespace,
+			Name: name, Namespace: f.Namespace,
 			Labels: map[string]string{generators.LabelManagedBy: generators.ManagedBy, generators.LabelTenant: tenant},
 		},
 		Spec: fluxKustomizationSpec{
@@ -72,4 +97,76 @@ func (w *folderWriter) fluxKustomization(tenant, folder string) fluxKustomizatio
 			Wait:               true,
 		},
 	}
+	if f.OCI != nil {
+		k.Spec.Path = "./"
+		k.Spec.SourceRef = meta.NamespacedObjectKindReference{Kind: kindOCIRepository, Name: name}
+	}
+	return k
+}
+
+const kindOCIRepository = "OCIRepository"
+
+// ociRepository is source-controller's kind (v1), as far as it is written.
+type ociRepository struct {
+	metav1.TypeMeta `json:",inline"`
+	ObjectMeta      metav1.ObjectMeta `json:"metadata"`
+	Spec            ociRepositorySpec `json:"spec"`
+}
+
+type ociRepositorySpec struct {
+	CertSecretRef *meta.LocalObjectReference `json:"certSecretRef,omitempty"`
+	Insecure      bool                       `json:"insecure,omitempty"`
+	Interval      string                     `json:"interval"`
+	Provider      string                     `json:"provider,omitempty"`
+	Ref           ociTag                     `json:"ref"`
+	SecretRef     *meta.LocalObjectReference `json:"secretRef,omitempty"`
+	URL           string                     `json:"url"`
+	Verify        *ociVerify                 `json:"verify,omitempty"`
+}
+
+type ociTag struct {
+	Tag string `json:"tag"`
+}
+
+type ociVerify struct {
+	MatchOIDCIdentity []ociIdentity              `json:"matchOIDCIdentity,omitempty"`
+	Provider          string                     `json:"provider"`
+	SecretRef         *meta.LocalObjectReference `json:"secretRef,omitempty"`
+}
+
+type ociIdentity struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+}
+
+// fluxRepository is where source-controller gets a part from: what push puts
+// there under the part's path.
+func fluxRepository(o *schema.FluxOCI, of metav1.ObjectMeta, part string) ociRepository {
+	r := ociRepository{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "source.toolkit.fluxcd.io/v1", Kind: kindOCIRepository},
+		ObjectMeta: of,
+		Spec: ociRepositorySpec{
+			CertSecretRef: secretRef(o.CertSecretName),
+			Insecure:      o.Insecure,
+			Interval:      o.Interval,
+			Provider:      o.Provider,
+			Ref:           ociTag{Tag: o.Tag},
+			SecretRef:     secretRef(o.SecretName),
+			URL:           o.URL + "/" + part,
+		},
+	}
+	if v := o.Verify; v != nil {
+		r.Spec.Verify = &ociVerify{Provider: v.Provider, SecretRef: secretRef(v.SecretName)}
+		for _, id := range v.Identities {
+			r.Spec.Verify.MatchOIDCIdentity = append(r.Spec.Verify.MatchOIDCIdentity, ociIdentity(id))
+		}
+	}
+	return r
+}
+
+func secretRef(name string) *meta.LocalObjectReference {
+	if name == "" {
+		return nil
+	}
+	return &meta.LocalObjectReference{Name: name}
 }

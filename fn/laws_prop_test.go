@@ -372,26 +372,42 @@ func checkRanks(t fataler, documents string) {
 	}
 }
 
-// checkFlux: one Kustomization for each folder, and no two of one name.
+// checkFlux: one Kustomization for each folder, and no two of one name. With
+// artifacts of their own, each has the source of its name, and the root is there.
 func checkFlux(t fataler, root string) {
 	t.Helper()
 	var paths, names []string
-	for _, text := range objectsIn(t, filepath.Join(root, folderFlux)) {
+	sources := map[string]string{} // by name, the part of the layout
+	for text := range strings.SplitSeq(strings.Join(objectsIn(t, filepath.Join(root, folderFlux)), separator), separator) {
 		var k fluxKustomization
+		var o ociRepository
+		if strings.Contains(text, "kind: OCIRepository\nmetadata:\n") {
+			if err := yaml.UnmarshalStrict([]byte(text), &o); err != nil {
+				t.Fatal(err)
+			}
+			_, sources[o.ObjectMeta.Name], _ = strings.Cut(o.Spec.URL, "/"+filepath.Base(root)+"/")
+			continue
+		}
 		if err := yaml.UnmarshalStrict([]byte(text), &k); err != nil {
 			t.Fatal(err)
 		}
 		_, inside, _ := strings.Cut(k.Spec.Path, "/"+filepath.Base(root)+"/")
+		if k.Spec.Path == "./" {
+			inside = sources[k.Spec.SourceRef.Name]
+		}
 		paths, names = append(paths, inside), append(names, k.ObjectMeta.Name)
 	}
 	want := []string{folderPlatform}
+	if len(sources) > 0 {
+		want = []string{folderFlux, folderPlatform}
+	}
 	for _, tenant := range foldersIn(t, filepath.Join(root, folderTenants)) {
 		want = append(want, folderTenants+"/"+tenant)
 	}
 	slices.Sort(paths)
 	slices.Sort(names)
-	if !slices.Equal(want, paths) || len(slices.Compact(names)) != len(want) {
-		t.Fatalf("Kustomizations %q for %q, want %q", names, paths, want)
+	if !slices.Equal(want, paths) || len(slices.Compact(names)) != len(want) || len(sources) != 0 && len(sources) != len(want) {
+		t.Fatalf("Kustomizations %q for %q, want %q; sources %q", names, paths, want, sources)
 	}
 }
 

@@ -175,6 +175,9 @@ func (s *nameScan) add(name string) bool {
 // label is #Label of the schema.
 var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
+// IsName tells whether a text can be the name of a tenant or a cluster.
+func IsName(text string) bool { return label.MatchString(text) }
+
 // head is what the lines of a document say about it.
 type head struct{ apiVersion, kind, name string }
 

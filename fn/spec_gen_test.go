@@ -132,7 +132,11 @@ func drawPlatform(t *rapid.T, s shape, name string) doc {
 	perhaps(t, spec, "namespaceDefaults", drawSettings(t))
 	if rapid.Bool().Draw(t, "has flux") {
 		flux := doc{"sourceRef": doc{"kind": "GitRepository", "name": "fleet"}}
-		perhaps(t, flux, "path", "./rendered/")
+		if rapid.Bool().Draw(t, "has artifacts") {
+			flux = doc{"oci": doc{"url": "oci://registry.example.com/fleet"}}
+		} else {
+			perhaps(t, flux, "path", "./rendered/")
+		}
 		perhaps(t, flux, "serviceAccountName", "applier")
 		spec["flux"] = flux
 	}

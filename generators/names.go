@@ -81,6 +81,10 @@ const fileAdmission = "admission-"
 // a label of all that it applies.
 const maxLabel = 63
 
+// FluxRoot is the name of the Flux Kustomization that applies the others, and
+// of its source. No tenant's is called so.
+const FluxRoot = "eso-tenant"
+
 // FluxName is the name of a tenant's Flux Kustomization, or of the platform's
 // for schema.PlatformTenant. A name that would be too long for a label ends in
 // a digest instead, and only such a name is as long as a label can be: no

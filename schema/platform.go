@@ -15,6 +15,8 @@ const (
 	defaultRelease       = "external-secrets" // ESO's documented Helm release and namespace
 	defaultFluxNamespace = "flux-system"
 	defaultFluxInterval  = "1h"
+	defaultFluxTag       = "latest" // source-controller's own
+	defaultFluxLook      = "5m"
 )
 
 // defaultAPIAudiences are what kubeadm gives the API server, with and without
@@ -39,7 +41,6 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 		Position:     doc.position(name),
 		Kubernetes:   spec.at("cluster.kubernetes").str(),
 		Enforcement:  Enforcement(spec.get("enforcement").str()),
-		Flux:         readFlux(spec.get("flux")),
 		apiAudiences: apiAudiences(spec.get("cluster")),
 		retired:      spec.get("retired").strs(),
 		doc:          doc,
@@ -50,6 +51,7 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 	if n := spec.get("network"); n != nil {
 		r.notYetField(n, "network")
 	}
+	p.Flux = r.flux(spec.get("flux"))
 	p.Admission = r.admission(spec.get("admission"), spec.get("cluster"))
 	p.ESO = r.eso(spec.get("externalSecrets"), p.Enforcement)
 	p.Providers = r.catalogue(spec.get("providers"), p)
@@ -189,23 +191,6 @@ func (r *platformReader) trims(n *node, mode RBACMode) []eso.Trim {
 		r.report(n, problem.TrimUnsupported, "externalSecrets.trim", "without tokens there is no fence", "add tokens, or write enforcement: observe")
 	}
 	return trims
-}
-
-func readFlux(n *node) *Flux {
-	if n == nil {
-		return nil
-	}
-	ref := n.get("sourceRef")
-	namespace := cmp.Or(n.get("namespace").str(), defaultFluxNamespace)
-	return &Flux{
-		SourceKind:         ref.get("kind").str(),
-		SourceName:         ref.get("name").str(),
-		SourceNamespace:    ref.get("namespace").str(),
-		Path:               strings.Trim(strings.TrimPrefix(n.get("path").str(), "./"), "/"),
-		Namespace:          namespace,
-		Interval:           cmp.Or(n.get("interval").str(), defaultFluxInterval),
-		ServiceAccountName: n.get("serviceAccountName").str(),
-	}
 }
 
 // reserved says why a namespace is no tenant's, or "" where it may be one's.

@@ -177,6 +177,16 @@ func TestOperator(t *testing.T) {
 	if diff := cmp.Diff(want, resolved(t, stated).Clusters[0].Platform.Flux); diff != "" {
 		t.Errorf("flux (-want +got):\n%s", diff)
 	}
+	oci := minimalPlatform(`  providers: {}
+  flux: {oci: {url: oci://registry.example.com/fleet, verify: {provider: cosign, matchOIDCIdentity: [{issuer: "^i$", subject: "^s$"}]}}}
+`)
+	want = &Flux{Namespace: "flux-system", Interval: "1h", OCI: &FluxOCI{
+		URL: "oci://registry.example.com/fleet", Tag: "latest", Interval: "5m",
+		Verify: &FluxVerify{Provider: "cosign", Identities: []FluxIdentity{{"^i$", "^s$"}}},
+	}}
+	if diff := cmp.Diff(want, resolved(t, oci).Clusters[0].Platform.Flux); diff != "" {
+		t.Errorf("flux with artifacts (-want +got):\n%s", diff)
+	}
 	_, problems := decodeText(stated + "---\n" + tenantText("  namespaces: {eso: {}, flux: {}}\n"))
 	if got := rulesOf(problems); got != "namespace-reserved" || len(problems) != 2 {
 		t.Errorf("namespaces of ESO and Flux that are not the default ones:\n%s", written(problems))

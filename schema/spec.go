@@ -117,13 +117,36 @@ type Provider struct {
 	Secrets     []string // with SameCluster: what may be read, with {tenant} and {namespace}
 }
 
-// Flux says how Flux Kustomizations find the rendered folder.
+// Flux says how Flux Kustomizations find the rendered folder: in one source, or
+// each in an artifact of its own.
 type Flux struct {
 	SourceKind, SourceName, SourceNamespace string
-	Path                                    string // of the folder in the source; "" for its root
+	OCI                                     *FluxOCI // instead of a source
+	Path                                    string   // of the folder in the source; "" for its root
 	Namespace                               string
 	Interval                                string
 	ServiceAccountName                      string // "" for kustomize-controller's own
+}
+
+// FluxOCI says where push puts artifacts, and how Flux comes by them.
+type FluxOCI struct {
+	URL, Tag, Interval string // oci://HOST/REPOSITORY; artifacts are below it
+	Provider           string // "" for source-controller's default
+	SecretName         string // "" for none
+	CertSecretName     string // "" for none
+	Insecure           bool
+	Verify             *FluxVerify // nil: any artifact will do
+}
+
+// FluxVerify says whose signature an artifact must have.
+type FluxVerify struct {
+	Provider, SecretName string
+	Identities           []FluxIdentity
+}
+
+// FluxIdentity is who may have signed without a key, as regular expressions.
+type FluxIdentity struct {
+	Issuer, Subject string
 }
 
 // Tenant is a team as it lives on one cluster.

@@ -56,7 +56,7 @@ func arrange(root *cobra.Command) {
 		title    string
 		commands []string
 	}{
-		{"Write and check:", []string{"init", "adopt", "vet", "render"}},
+		{"Write and check:", []string{"init", "adopt", "vet", "render", "push", "offboard"}},
 		{"Prove:", []string{"verify", "who-can", "diff"}},
 		{"Look up:", []string{"explain", "schema", "version", "help"}},
 		{"Set up:", []string{"completion", "man"}},

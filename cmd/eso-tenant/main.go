@@ -18,5 +18,6 @@ func main() {
 
 	// A closed pipe is an error to report, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
-	os.Exit(run(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	program, args := invoked(os.Args[0], os.Args[1:])
+	os.Exit(run(context.Background(), args, streams{program: program, in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,9 @@ func failed(err error) error {
 	return &exit{code: exitFailed, cause: err}
 }
 
-// streams are the process's own.
+// streams are the process's own, and what its user calls it.
 type streams struct {
+	program  string // "" for programName
 	in       io.Reader
 	out, err io.Writer
 }
@@ -69,27 +71,28 @@ func run(ctx context.Context, args []string, s streams) int {
 		return e.code
 	default: // from cobra, which has looked at the command line only
 		s.sayError(err)
-		fmt.Fprintln(s.err, "Run 'eso-tenant --help' for usage.")
+		fmt.Fprintf(s.err, "Run '%s --help' for usage.\n", s.called())
 		return exitUsage
 	}
 }
 
+// called is what the user calls the program.
+func (s streams) called() string { return cmp.Or(s.program, programName) }
+
 func (s streams) sayError(err error) {
-	fmt.Fprintln(s.err, "eso-tenant: "+problem.Clean(err.Error()))
+	fmt.Fprintln(s.err, s.called()+": "+problem.Clean(err.Error()))
 }
 
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "eso-tenant",
+		Use:   programName,
 		Short: "Fence External Secrets Operator, tenant by tenant",
 		Long: `eso-tenant turns one small specification per tenant into the manifests that
-fence External Secrets Operator on a multi-tenant cluster: restricted service
-accounts, Roles that let the operator mint tokens for just these, and the
-operator's ClusterRole without the right to mint for any.
+fence External Secrets Operator: restricted service accounts, Roles to mint
+tokens for just these, and its own role without the right to mint for any.
 
 Without a command, it is a KRM function: a ResourceList on standard input.`,
-		Example: `  eso-tenant render examples/quickstart
-  eso-tenant render examples/fleet -o rendered`,
+		Example:       `  eso-tenant render examples/fleet -o rendered`,
 		Args:          noUnknownCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -103,10 +106,11 @@ Without a command, it is a KRM function: a ResourceList on standard input.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newInit(s), newAdopt(s), newVerify(s), newWhoCan(s), newDiff(s), newVet(s), newRender(s), newVersion(s))
+	root.AddCommand(newInit(s), newAdopt(s), newVerify(s), newWhoCan(s), newDiff(s), newVet(s), newRender(s), newPush(s), newOffboard(s), newVersion(s))
 	root.AddCommand(newExplain(s), newSchema(s), newCompletion(s), newMan(s))
 	completeFlags(root)
 	arrange(root)
+	calledAs(root, s.called())
 	return root
 }
 

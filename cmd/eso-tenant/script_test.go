@@ -4,38 +4,98 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/fluxcd/pkg/tar"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // TestMain lets the test binary be the command: started as eso-tenant, as the
-// scripts and the tests beside them do, it runs main.
+// scripts and the tests beside them do, or as a plugin, it runs main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"eso-tenant": main})
+	testscript.Main(m, map[string]func(){
+		programName: main, fluxPlugin: main, kubectlPlugin: main, kubectlComplete: main,
+	})
 }
 
 // TestScript runs testdata/script, each in a folder of its own with a copy of
-// testdata/site: a Platform eu-1 and its tenants payments and web.
+// testdata/site: a Platform eu-1 and its tenants payments and web. $REGISTRY is a
+// registry of its own, $LOCKED one that wants the password of docker's.json.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: os.Getenv("UPDATE_GOLDEN") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TERM", "xterm")
+			serveRegistries(env)
 			return os.CopyFS(filepath.Join(env.WorkDir, "site"), os.DirFS(filepath.Join("testdata", "site")))
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":   exits,
 			"listing": listing,
+			"pulled":  pulled,
 		},
 	})
+}
+
+// serveRegistries starts registries in memory, which end with the script.
+func serveRegistries(env *testscript.Env) {
+	open := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	locked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "ci" || password != "hunter2" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		open.ServeHTTP(w, r)
+	})
+	for name, handler := range map[string]http.Handler{"REGISTRY": open, "LOCKED": locked} {
+		server := httptest.NewServer(handler)
+		env.Defer(server.Close)
+		env.Setenv(name, server.Listener.Addr().String())
+	}
+	env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, ".docker"))
+}
+
+// pulled unpacks what a registry has: pulled REFERENCE FOLDER. Flux's own reader
+// of archives does it; the annotations are in FOLDER.annotations.
+func pulled(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: pulled REFERENCE FOLDER")
+	}
+	reference, err := name.ParseReference(args[0])
+	ts.Check(err)
+	image, err := remote.Image(reference)
+	ts.Check(err)
+	layers, err := image.Layers()
+	ts.Check(err)
+	content, err := layers[0].Compressed()
+	ts.Check(err)
+	defer content.Close()
+	ts.Check(os.MkdirAll(ts.MkAbs(args[1]), 0o755))
+	ts.Check(tar.Untar(content, ts.MkAbs(args[1])))
+	manifest, err := image.Manifest()
+	ts.Check(err)
+	var lines strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(manifest.Annotations)) {
+		fmt.Fprintf(&lines, "%s %s\n", key, manifest.Annotations[key])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]+".annotations"), []byte(lines.String()), 0o600))
 }
 
 // exits runs a command and demands its exit code: exits CODE COMMAND ARG...

@@ -21,7 +21,7 @@ var groups = []group{
 		problem.NameInvalid, problem.NameDuplicate, problem.SchemaOther, problem.NotYet,
 	}},
 	{"The Platform", []problem.Rule{
-		problem.PlatformMissing, problem.AdmissionUnsupported, problem.ESOAdvisory, problem.UpgradeTooFar, problem.ESOVersionUnknown,
+		problem.PlatformMissing, problem.AdmissionUnsupported, problem.FluxSource, problem.ESOAdvisory, problem.UpgradeTooFar, problem.ESOVersionUnknown,
 		problem.FeatureUnsupported, problem.TrimUnsupported,
 		problem.ProviderKind, problem.ProviderUnknown, problem.ReleaseTooOld, problem.ProviderAuth, problem.ProviderOwnIdentity, problem.ProviderPlaintext,
 		problem.AudienceMissing, problem.AudienceAPIServer, problem.AudienceTooMany, problem.TokenLifetime, problem.SameClusterSecrets,

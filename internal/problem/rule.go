@@ -40,6 +40,7 @@ const (
 	// The platform.
 	PlatformMissing       Rule = "platform-missing"
 	AdmissionUnsupported  Rule = "admission-unsupported"
+	FluxSource            Rule = "flux-source"
 	ESOAdvisory           Rule = "eso-advisory"
 	UpgradeTooFar         Rule = "upgrade-too-far"
 	ESOVersionUnknown     Rule = "eso-version-unknown"
@@ -180,6 +181,7 @@ var rules = map[Rule]Info{
 	NotYet:        {Error, "a field that is accepted is also acted on by this version"},
 
 	PlatformMissing:       {Error, "there is a Platform for the tenants to live on"},
+	FluxSource:            {Error, "what is rendered reaches Flux in one way, and a signature is somebody's who is known"},
 	AdmissionUnsupported:  {Error, "the cluster serves the admission policies that are made"},
 	ESOAdvisory:           {Warning, "the release in use has no known weakness"},
 	UpgradeTooFar:         {Error, "stores are served by both releases of an upgrade"},
