@@ -25,6 +25,7 @@ var groups = []group{
 		problem.FeatureUnsupported, problem.TrimUnsupported,
 		problem.ProviderKind, problem.ProviderUnknown, problem.ReleaseTooOld, problem.ProviderAuth, problem.ProviderOwnIdentity, problem.ProviderPlaintext,
 		problem.AudienceMissing, problem.AudienceAPIServer, problem.AudienceTooMany, problem.TokenLifetime, problem.SameClusterSecrets,
+		problem.NetworkMissing, problem.NetworkUnsupported, problem.NetworkWide,
 		problem.PatternInvalid, problem.PolicyLabelProtected, problem.IdentityInvalid, problem.ServiceAccountTooLong,
 	}},
 	{"What a tenant claims", []problem.Rule{
