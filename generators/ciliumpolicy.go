@@ -31,7 +31,8 @@ type CiliumSelector struct {
 	MatchLabels map[string]string `json:"matchLabels"`
 }
 
-// CiliumIngress has one kind of peer.
+// CiliumIngress has one kind of peer; one with ports and without a peer is for
+// everybody, and one with nothing in it for nobody.
 type CiliumIngress struct {
 	FromEndpoints []CiliumSelector `json:"fromEndpoints,omitempty"`
 	FromEntities  []string         `json:"fromEntities,omitempty"`
@@ -82,13 +83,11 @@ type CiliumDNS struct {
 	MatchPattern string `json:"matchPattern"`
 }
 
-// Cilium's entities: the API server wherever it runs, this node, the others,
-// and everybody.
+// Cilium's entities: the API server wherever it runs, this node, and the others.
 const (
 	entityAPIServer  = "kube-apiserver"
 	entityHost       = "host"
 	entityRemoteNode = "remote-node"
-	entityAll        = "all"
 )
 
 // labelCiliumNamespace is how Cilium knows an endpoint's namespace.
@@ -109,7 +108,7 @@ func (x *Expander) ciliumPolicy(w wall) Object {
 	if len(rule.Ingress) == 0 {
 		rule.Ingress = []CiliumIngress{{}}
 	}
-	if !x.platform.Network.Metadata {
+	if !x.platform.Network.Metadata || !w.workload.Providers {
 		rule.EgressDeny = []CiliumEgress{{ToCIDR: schema.MetadataCIDRs()}}
 	}
 	return Object{Meta: meta, File: fileNetwork, Body: &CiliumNetworkPolicy{
@@ -123,15 +122,14 @@ func (g gate) ciliumIngress() []CiliumIngress {
 	if len(g.pods) > 0 {
 		rules = append(rules, CiliumIngress{FromEndpoints: selectors(g.pods), ToPorts: ports})
 	}
-	entities := g.entities
-	if g.anybody {
-		entities = []string{entityAll}
-	}
-	if len(entities) > 0 {
-		rules = append(rules, CiliumIngress{FromEntities: entities, ToPorts: ports})
+	if len(g.entities) > 0 {
+		rules = append(rules, CiliumIngress{FromEntities: g.entities, ToPorts: ports})
 	}
 	if len(g.cidrs) > 0 {
 		rules = append(rules, CiliumIngress{FromCIDR: g.cidrs, ToPorts: ports})
+	}
+	if g.anybody {
+		rules = append(rules, CiliumIngress{ToPorts: ports})
 	}
 	return rules
 }
@@ -184,9 +182,11 @@ func fqdns(hosts []string) []CiliumFQDN {
 func (g gate) ciliumPorts() []CiliumPorts {
 	ports := CiliumPorts{}
 	for _, number := range g.ports {
-		for _, protocol := range g.protocols() {
-			ports.Ports = append(ports.Ports, CiliumPort{Port: strconv.Itoa(int(number)), Protocol: string(protocol)})
+		protocol := "TCP"
+		if g.udp {
+			protocol = "ANY"
 		}
+		ports.Ports = append(ports.Ports, CiliumPort{Port: strconv.Itoa(int(number)), Protocol: protocol})
 	}
 	if g.dns {
 		ports.Rules = &CiliumRules{DNS: []CiliumDNS{{MatchPattern: "*"}}}
