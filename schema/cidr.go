@@ -93,11 +93,12 @@ func tooWide(prefix netip.Prefix) string {
 	}
 }
 
-// outside reports CIDRs that overlap others, which mean something else.
+// outside reports CIDRs that overlap others, which mean something else. What is
+// too wide was reported.
 func (r *platformReader) outside(n *node, at string, others []netip.Prefix, message, hint string) {
 	for _, item := range n.list() {
 		prefix, err := netip.ParsePrefix(item.text)
-		if err == nil && !item.bad && slices.ContainsFunc(others, prefix.Overlaps) {
+		if err == nil && !item.bad && tooWide(prefix) == "" && slices.ContainsFunc(others, prefix.Overlaps) {
 			r.report(item, problem.NetworkUnsupported, at, problem.Quote(item.text)+" "+message, hint)
 		}
 	}

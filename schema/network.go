@@ -127,13 +127,13 @@ func (w *networkReader) apiServer(n *node) {
 		CIDRs: prefixTexts(w.reached(n.get("cidrs"), at+".cidrs")),
 		Ports: w.ports(n.get("ports"), at+".ports"),
 	}
-	w.outside(n.get("cidrs"), at+".cidrs", w.services, "is the Service's address, which is translated before a policy is asked", "state the endpoints' addresses: kubectl get endpointslices kubernetes")
+	w.outside(n.get("cidrs"), at+".cidrs", w.services, "is the Service's address, which is translated before a policy is asked", "state the endpoints' addresses: kubectl get endpointslices --namespace default kubernetes")
 	switch cidrs := n.get("cidrs"); {
 	case n == nil: // the schema has reported it
 	case w.cilium() && cidrs != nil:
 		w.report(cidrs, problem.NetworkUnsupported, at+".cidrs", "Cilium knows the API server as an entity, which no address stands for", "remove cidrs")
 	case !w.cilium() && len(cidrs.list()) == 0:
-		w.missing(n, at, "a NetworkPolicy knows the API server by the addresses of its endpoints, and none are stated", "add cidrs: [ADDRESS/32, …] as kubectl get endpointslices kubernetes shows them")
+		w.missing(n, at, "a NetworkPolicy knows the API server by the addresses of its endpoints, and none are stated", "add cidrs: [ADDRESS/32, …] as kubectl get endpointslices --namespace default kubernetes shows them")
 	}
 }
 
