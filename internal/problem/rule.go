@@ -56,11 +56,11 @@ const (
 	AudienceTooMany       Rule = "audience-too-many"
 	TokenLifetime         Rule = "token-lifetime"
 	SameClusterSecrets    Rule = "same-cluster-secrets"
-	PatternInvalid        Rule = "pattern-invalid"
-	PolicyLabelProtected  Rule = "policy-label-protected"
 	NetworkMissing        Rule = "network-missing"
 	NetworkUnsupported    Rule = "network-unsupported"
 	NetworkWide           Rule = "network-wide"
+	PatternInvalid        Rule = "pattern-invalid"
+	PolicyLabelProtected  Rule = "policy-label-protected"
 	IdentityInvalid       Rule = "identity-invalid"
 	ServiceAccountTooLong Rule = "service-account-too-long"
 
@@ -198,11 +198,11 @@ var rules = map[Rule]Info{
 	AudienceTooMany:       {Error, "a token has at most four audiences"},
 	TokenLifetime:         {Error, "no provider asks for tokens that live longer than admission allows"},
 	SameClusterSecrets:    {Error, "a store of this same cluster names the Secrets that it may read"},
-	PatternInvalid:        {Error, "a policy's pattern is a valid regular expression"},
-	PolicyLabelProtected:  {Error, "a policy does not hand out keys that fences rely on"},
 	NetworkMissing:        {Error, "what External Secrets Operator has to reach is stated where it does not follow"},
 	NetworkUnsupported:    {Error, "no network policy is asked for what its kind cannot do"},
 	NetworkWide:           {Error, "a network policy opens nothing that nobody needs"},
+	PatternInvalid:        {Error, "a policy's pattern is a valid regular expression"},
+	PolicyLabelProtected:  {Error, "a policy does not hand out keys that fences rely on"},
 	IdentityInvalid:       {Error, "an identity fits its provider's kind"},
 	ServiceAccountTooLong: {Error, "the name of a service account fits in 63 characters"},
 
