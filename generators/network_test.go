@@ -77,7 +77,7 @@ const (
 // metadataServices are those of the clouds; AWS's for roles and its second one for pods are beside it.
 func metadataServices() []party {
 	var all []party
-	for _, address := range []string{"169.254.169.254", "fd00:ec2::254", "fd20:ce::254", "168.63.129.16", "100.100.100.200", "169.254.170.2", "fe80::1"} {
+	for _, address := range []string{"169.254.169.254", "fd00:ec2::254", "fd20:ce::254", "168.63.129.16", "100.100.100.200", "169.254.170.2", "169.254.170.23", "fd00:ec2::23", "fe80::1"} {
 		all = append(all, party{address: address})
 	}
 	return all
@@ -313,6 +313,9 @@ func scenarios() []scenario {
 				{"IPv6", controller, somebodyV6, 443, tcp, false},
 				{"the metadata service", controller, party{address: "169.254.169.254"}, 80, tcp, true},
 				{"AWS's by IPv6", controller, party{address: "fd00:ec2::254"}, 80, tcp, true},
+				{"AWS's roles for tasks", controller, party{address: "169.254.170.2"}, 80, tcp, true},
+				{"AWS's roles for pods", controller, party{address: "169.254.170.23"}, 80, tcp, true},
+				{"AWS's roles for pods by IPv6", controller, party{address: "fd00:ec2::23"}, 80, tcp, true},
 				{"Google's by IPv6", controller, party{address: "fd20:ce::254"}, 80, tcp, true},
 				{"Azure's agent", controller, party{address: "168.63.129.16"}, 80, tcp, true},
 				{"Alibaba's", controller, party{address: "100.100.100.200"}, 80, tcp, true},
@@ -352,7 +355,7 @@ func worldOpen() policies {
 func besideRows(pods ...party) []row {
 	var all []row
 	for _, pod := range pods {
-		for _, address := range []string{"169.254.169.254", "fd00:ec2::254", "fd20:ce::254", "168.63.129.16", "100.100.100.200"} {
+		for _, address := range []string{"169.254.169.254", "fd00:ec2::254", "169.254.170.2", "169.254.170.23", "fd00:ec2::23", "fd20:ce::254", "168.63.129.16", "100.100.100.200"} {
 			all = append(all, row{"denied " + address, pod, party{address: address}, 80, tcp, false})
 		}
 		all = append(all, row{"opened by somebody else", pod, somebody, 80, tcp, true})

@@ -9,16 +9,22 @@ import (
 )
 
 // metadataAddresses are where clouds tell whoever asks what the node is, and
-// give out its identity. Sources: the vendors' documents, in the order AWS,
-// Google, Azure, Oracle and OpenStack; AWS by IPv6; Google by IPv6; Azure's
-// agent; Alibaba.
+// give out its identity, or the pod's own. Sources: the vendors' documents. In
+// order: AWS, Google, Azure, Oracle and OpenStack; AWS by IPv6; AWS's roles for
+// tasks, and for pods by both families; Google by IPv6; Azure's agent; Alibaba.
 var metadataAddresses = []netip.Addr{
 	netip.MustParseAddr("169.254.169.254"),
 	netip.MustParseAddr("fd00:ec2::254"),
+	netip.MustParseAddr("169.254.170.2"),
+	netip.MustParseAddr("169.254.170.23"),
+	netip.MustParseAddr("fd00:ec2::23"),
 	netip.MustParseAddr("fd20:ce::254"),
 	netip.MustParseAddr("168.63.129.16"),
 	netip.MustParseAddr("100.100.100.200"),
 }
+
+// metadataNames are names of the same.
+var metadataNames = []string{"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"}
 
 // MetadataCIDRs are the metadata services of all clouds, as CIDRs of one address.
 func MetadataCIDRs() []string {

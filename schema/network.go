@@ -95,8 +95,8 @@ type networkReader struct {
 
 // network reads what ESO's pods may reach; nil where nothing is said.
 func (r *platformReader) network(n *node, p *Platform) *Network {
-	if n == nil || n.kind != mapNode {
-		return nil
+	if n == nil || n.kind != mapNode || n.get("flavour") == nil || n.get("flavour").bad {
+		return nil // the schema has reported what is wrong
 	}
 	w := &networkReader{platformReader: r, platform: p, n: n, network: &Network{Flavour: NetworkFlavour(n.get("flavour").str())}}
 	w.pods = r.cidrs(n.get("podCIDRs"), "network.podCIDRs")
@@ -212,8 +212,8 @@ func (w *networkReader) internet() {
 		}
 		except := slices.Concat(pods, services, []string{linkLocal[v4]})
 		for _, address := range metadataAddresses {
-			if one := oneAddress(address); address.Is4() == v4 && one != "169.254.169.254/32" {
-				except = append(except, one)
+			if address.Is4() == v4 && !netip.MustParsePrefix(linkLocal[v4]).Contains(address) {
+				except = append(except, oneAddress(address))
 			}
 		}
 		slices.Sort(except)

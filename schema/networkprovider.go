@@ -141,6 +141,7 @@ func (w *networkReader) hosts(n *node, at string) []string {
 		if _, err := netip.ParseAddr(item.text); err == nil && !item.bad {
 			w.invalid(item, at, problem.Quote(item.text)+" is an address", "state it in cidrs")
 		}
+		w.metadataName(item, at, item.text)
 		if _, inside := clusterHost(item.text, ""); inside && !item.bad {
 			w.report(item, problem.NetworkUnsupported, at, problem.Quote(item.text)+" is inside the cluster, where Cilium knows pods by their labels only", "state pods: {namespace: …, labels: …}")
 		}
@@ -185,6 +186,7 @@ func (w *networkReader) names(p *Provider, names []eso.Endpoint) {
 	for _, endpoint := range names {
 		port := int32(endpoint.Port) //nolint:gosec // Endpoints gives ports
 		switch {
+		case w.metadataName(w.platform.catalogue[p.Name], join("providers", p.Name), endpoint.Host):
 		case w.cilium() && !hostName.MatchString(endpoint.Host):
 			w.unreachable(p, problem.Quote(endpoint.Host)+" is no host name that Cilium takes")
 		case w.cilium():
@@ -200,6 +202,15 @@ func (w *networkReader) names(p *Provider, names []eso.Endpoint) {
 		hosts := slices.Sorted(slices.Values(byPort[port]))
 		w.network.Providers = append(w.network.Providers, NetworkPeer{Provider: p.Name, Hosts: slices.Compact(hosts), Ports: []int32{port}})
 	}
+}
+
+// metadataName reports the name of a metadata service.
+func (w *networkReader) metadataName(n *node, at, host string) bool {
+	found := slices.Contains(metadataNames, host)
+	if found {
+		w.report(n, problem.NetworkWide, at, host+" is a cloud's metadata service, which gives out the node's identity", "it is no provider's server")
+	}
+	return found
 }
 
 // hostName is #HostName of the schema, and of a provider's URL.

@@ -168,7 +168,10 @@ func named(hosts ...string) func(content) ([]Endpoint, bool) {
 func fromURL(path string) func(content) ([]Endpoint, bool) {
 	return func(c content) ([]Endpoint, bool) {
 		endpoint, known := urlEndpoint(c.text(path))
-		return []Endpoint{endpoint}, known
+		if !known {
+			return nil, false
+		}
+		return []Endpoint{endpoint}, true
 	}
 }
 
