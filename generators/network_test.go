@@ -512,6 +512,56 @@ func removals(value any, set func(any), path string, judge func(path string)) {
 	}
 }
 
+// TestTenantNetwork: a tenant's default deny closes both ways, and its pods ask the DNS that the Platform states, if any.
+func TestTenantNetwork(t *testing.T) {
+	dns := party{namespace: "dns", labels: map[string]string{"app": "coredns"}, address: "10.244.5.1"}
+	stated := &schema.Network{DNS: schema.NetworkDNS{
+		Stated: true, Pods: schema.NetworkPods{Namespace: "dns", Labels: map[string]string{"app": "coredns"}}, Ports: []int32{5353}, NodeLocal: []string{"169.254.20.10/32"},
+	}}
+	pod := party{namespace: "web", labels: map[string]string{"app": "web"}, address: "10.244.4.1"}
+	for name, c := range map[string]struct {
+		network          *schema.Network
+		allow            bool
+		system, own, dns bool // what is asked: kube-system, the cache on the node, the stated one
+	}{
+		"closed":              {nil, false, false, false, false},
+		"closed, with a DNS":  {stated, false, false, false, false},
+		"the usual DNS":       {nil, true, true, false, false},
+		"not stated":          {&schema.Network{}, true, true, false, false},
+		"the DNS of the spec": {stated, true, false, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := New(platformOn(t, "2.9.0", eso.Options{}))
+			x.platform.Network = c.network
+			in := input{Expander: x, tenant: &schema.Tenant{Name: "web"}, namespace: &schema.Namespace{Name: "web", DefaultDeny: true, AllowDNS: c.allow}}
+			var all policies
+			for _, o := range networkPolicies(in) {
+				policy, ok := o.Body.(*networkingv1.NetworkPolicy)
+				if !ok {
+					t.Fatalf("%s is a %T", o.Name, o.Body)
+				}
+				all.plain = append(all.plain, policy)
+			}
+			rows := []row{
+				{"in", controller, pod, 80, tcp, false},
+				{"from a neighbour", party{namespace: "web", address: "10.244.4.2"}, pod, 80, tcp, false},
+				{"out", pod, somebody, 443, tcp, false},
+				{"a DNS outside", pod, somebody, 53, udp, false},
+				{"another port of kube-system", pod, kubeSystem, 443, tcp, false},
+				{"another port of the DNS", pod, dns, 53, udp, false},
+				{"another port of the node", pod, ownNode, 80, tcp, false},
+				{"what is beside the DNS", pod, party{namespace: "dns", labels: map[string]string{"app": "x"}, address: "10.244.5.2"}, 5353, udp, false},
+			}
+			for _, protocol := range []corev1.Protocol{udp, tcp} {
+				rows = append(rows, row{"kube-system", pod, coreDNS, 53, protocol, c.system}, row{"the node", pod, ownNode, 53, protocol, c.own}, row{"the DNS", pod, dns, 5353, protocol, c.dns})
+			}
+			for _, wrong := range (scenario{rows: rows}).wrong(t, all) {
+				t.Error(wrong)
+			}
+		})
+	}
+}
+
 // The policies of one release have names, and pods, of their own.
 func TestNetworkOfRelease(t *testing.T) {
 	x := New(scenarios()[0].platform(t))

@@ -99,8 +99,7 @@ func (r *platformReader) network(n *node, p *Platform) *Network {
 		return nil // the schema has reported what is wrong
 	}
 	w := &networkReader{platformReader: r, platform: p, n: n, network: &Network{Flavour: NetworkFlavour(n.get("flavour").str())}}
-	w.pods = r.cidrs(n.get("podCIDRs"), "network.podCIDRs")
-	w.services = r.cidrs(n.get("serviceCIDRs"), "network.serviceCIDRs")
+	w.pods, w.services = w.own("podCIDRs"), w.own("serviceCIDRs")
 	w.apiServer(n.get("apiServer"))
 	w.dns(n.get("dns"))
 	w.internet()
@@ -109,6 +108,17 @@ func (r *platformReader) network(n *node, p *Platform) *Network {
 	w.metrics(n.get("metrics"))
 	w.webhook(n.get("webhook"))
 	return w.network
+}
+
+// own reads the cluster's own addresses, which are never all there are.
+func (w *networkReader) own(field string) []netip.Prefix {
+	n, at := w.n.get(field), join("network", field)
+	for _, item := range n.list() {
+		if prefix, err := netip.ParsePrefix(item.text); err == nil && !item.bad && prefix.Bits() == 0 {
+			w.invalid(item, at, problem.Quote(item.text)+" is all addresses", "state the cluster's")
+		}
+	}
+	return w.cidrs(n, at)
 }
 
 func (w *networkReader) cilium() bool { return w.network.Flavour == CiliumNetworkPolicy }
