@@ -62,6 +62,16 @@ func network(x *Expander) []Object {
 	return objects
 }
 
+// NetworkPolicyNames are the names of the policies for ESO's pods, of whichever
+// flavour; none where the Platform asks for none.
+func (x *Expander) NetworkPolicyNames() []string {
+	var names []string
+	for _, o := range network(x) {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
 func wallOf(n *schema.Network, workload eso.Workload) wall {
 	w := wall{workload: workload, ingress: gates(metricsGate(n, workload), webhookGate(n, workload))}
 	egress := []gate{apiServerGate(n)}

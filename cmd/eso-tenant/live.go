@@ -17,6 +17,7 @@ var liveResources = []string{
 	"roles.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io",
 	"rolebindings.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io",
 	"deployments.apps", "daemonsets.apps", "statefulsets.apps", "jobs.batch", "cronjobs.batch",
+	"networkpolicies.networking.k8s.io", "ciliumnetworkpolicies.cilium.io",
 	"secretstores.external-secrets.io", "clustersecretstores.external-secrets.io",
 	"externalsecrets.external-secrets.io", "clusterexternalsecrets.external-secrets.io",
 	"pushsecrets.external-secrets.io", "clusterpushsecrets.external-secrets.io",

@@ -44,7 +44,7 @@ var groups = []group{
 		problem.AdmissionWritable, problem.NamespaceWritable, problem.CRDWritable,
 	}},
 	{"The proof: what stands beside the fence", []problem.Rule{
-		problem.ForeignMint, problem.ForeignSubject, problem.ForeignReach, problem.OperatorOpen, problem.OperatorSecond, problem.OperatorVersion,
+		problem.ForeignMint, problem.ForeignSubject, problem.ForeignReach, problem.OperatorOpen, problem.OperatorSecond, problem.OperatorVersion, problem.NetworkWidened,
 		problem.FencedRole, problem.FencedIdentity, problem.FencedPod, problem.FencedSecrets,
 		problem.StoreOwnIdentity, problem.SharedStoreOpen, problem.OperatorIdentity,
 		problem.StoreUnsafe, problem.StoreAudience, problem.StoreWritable,

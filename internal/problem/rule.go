@@ -113,6 +113,7 @@ const (
 	OperatorOpen        Rule = "operator-namespace-open"
 	OperatorSecond      Rule = "operator-second"
 	OperatorVersion     Rule = "operator-version"
+	NetworkWidened      Rule = "network-widened"
 	FencedRole          Rule = "fenced-role"
 	FencedIdentity      Rule = "fenced-identity"
 	FencedPod           Rule = "fenced-pod"
@@ -252,6 +253,7 @@ var rules = map[Rule]Info{
 	OperatorOpen:        {Error, "nobody else can be the operator"},
 	OperatorVersion:     {Warning, "the operator that runs is of the release that its roles are for"},
 	OperatorSecond:      {Warning, "it is known of each operator that runs in the cluster"},
+	NetworkWidened:      {Warning, "nothing opens the network of the operator's pods beside the Platform"},
 	FencedIdentity:      {Error, "a fenced service account has the identity in the cloud that its tenant declares"},
 	StoreUnsafe:         {Error, "no store has the operator read its own files, run programs or call whatever a tenant says"},
 	StoreAudience:       {Error, "a store asks for tokens with the audiences that are declared, and not with the API server's"},

@@ -22,6 +22,10 @@ func Kinds(group, kind string) bool {
 		return true
 	case "":
 		return slices.Contains([]string{"ServiceAccount", "Secret", "Pod", "Namespace", "ReplicationController"}, kind)
+	case "networking.k8s.io":
+		return kind == "NetworkPolicy"
+	case "cilium.io":
+		return kind == "CiliumNetworkPolicy"
 	case "apps", "batch":
 		return slices.Contains([]string{"Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "Job", "CronJob"}, kind)
 	default:
