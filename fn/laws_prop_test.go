@@ -204,7 +204,7 @@ func perverted(t *rapid.T, d doc) doc {
 
 // writtenOrder is the order of kinds in a file.
 var writtenOrder = []string{
-	"Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount",
+	"Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "CiliumNetworkPolicy", "ServiceAccount",
 	"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "SecretStore",
 	"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 }

@@ -29,6 +29,9 @@ func (r *Rendering) Expectation() (verify.Input, error) {
 		WritesMoved: p.ESO.RBAC == schema.Replace && slices.Contains(p.ESO.Options.Trims, eso.TrimSecretWrites),
 		Observing:   p.Enforcement == schema.Observe,
 	}
+	if p.Network != nil {
+		in.Network = walled(p)
+	}
 	fences := map[verify.Account]*verify.Fence{}
 	for _, s := range p.SharedStores {
 		meant(fences, schema.PlatformTenant, p.ESO.Namespace, s.Store)
@@ -48,6 +51,15 @@ func (r *Rendering) Expectation() (verify.Input, error) {
 		in.Fences = append(in.Fences, *f)
 	}
 	return in, nil
+}
+
+// walled is what the network of ESO's pods is meant to be.
+func walled(p *schema.Platform) *verify.Network {
+	n := &verify.Network{Namespace: p.ESO.Namespace, Policies: generators.New(p).NetworkPolicyNames()}
+	for _, w := range eso.Workloads() {
+		n.Pods = append(n.Pods, map[string]string{eso.LabelName: w.Name, eso.LabelInstance: p.ESO.HelmRelease})
+	}
+	return n
 }
 
 func (r *Rendering) only() (*schema.Cluster, error) {

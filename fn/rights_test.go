@@ -45,6 +45,8 @@ func kindsKnown(apiVersion, kind string) any {
 		return &corev1.ConfigMap{}
 	case "networking.k8s.io/v1 NetworkPolicy":
 		return &networkingv1.NetworkPolicy{}
+	case "cilium.io/v2 CiliumNetworkPolicy":
+		return &generators.CiliumNetworkPolicy{}
 	case "rbac.authorization.k8s.io/v1 ClusterRole":
 		return &rbacv1.ClusterRole{}
 	case "rbac.authorization.k8s.io/v1 ClusterRoleBinding":

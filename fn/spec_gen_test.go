@@ -130,6 +130,7 @@ func drawPlatform(t *rapid.T, s shape, name string) doc {
 	perhaps(t, spec, "cluster", doc{"apiAudiences": []string{"https://api.example.com"}, "issuer": "https://oidc.example.com/x", "kubernetes": "1.34"})
 	perhaps(t, spec, "admission", doc{"maxTokenSeconds": 7200})
 	perhaps(t, spec, "namespaceDefaults", drawSettings(t))
+	perhaps(t, spec, "network", drawNetwork(t, s))
 	if rapid.Bool().Draw(t, "has flux") {
 		flux := doc{"sourceRef": doc{"kind": "GitRepository", "name": "fleet"}}
 		if rapid.Bool().Draw(t, "has artifacts") {
@@ -141,6 +142,26 @@ func drawPlatform(t *rapid.T, s shape, name string) doc {
 		spec["flux"] = flux
 	}
 	return envelope("Platform", name, spec)
+}
+
+// drawNetwork is of either kind; a NetworkPolicy has to be told where the providers are that have names.
+func drawNetwork(t *rapid.T, s shape) doc {
+	d := doc{"flavour": "Cilium", "apiServer": doc{"ports": []int{6443, 443}}}
+	if rapid.Bool().Draw(t, "plain") {
+		providers := doc{}
+		for _, name := range s.providers {
+			if name != "local" {
+				providers[name] = doc{"cidrs": []string{"198.51.100.0/24", "2001:db8::/32"}}
+			}
+		}
+		d = doc{"flavour": "NetworkPolicy", "apiServer": doc{"cidrs": []string{"192.0.2.7/32"}, "ports": []int{6443}}, "webhook": doc{"any": true}, "providers": providers}
+	}
+	if rapid.Bool().Draw(t, "internet") {
+		d["internet"], d["podCIDRs"], d["serviceCIDRs"] = true, []string{"10.244.0.0/16"}, []string{"10.96.0.0/12", "fd00:20::/112"}
+	}
+	perhaps(t, d, "dns", doc{"nodeLocal": []string{"169.254.20.10/32"}, "allPods": rapid.Bool().Draw(t, "allPods")})
+	perhaps(t, d, "metrics", doc{"namespaces": []string{"monitoring", "a"}})
+	return d
 }
 
 // policyFor lets tenants claim what drawTenant makes them claim.

@@ -24,7 +24,7 @@ func New(p *schema.Platform) *Expander {
 
 // Platform returns the Platform's own objects, in order.
 func (x *Expander) Platform() []Object {
-	parts := []func(*Expander) []Object{chartValues, sharedStores, ownNamespaces}
+	parts := []func(*Expander) []Object{chartValues, sharedStores, ownNamespaces, network}
 	if x.platform.ESO.RBAC == schema.Replace {
 		parts = append(parts, controllerRole, leaderElection, viewRole)
 	}

@@ -27,6 +27,7 @@ var (
 	kindResourceQuota      = Kind{"v1", "ResourceQuota"}
 	kindLimitRange         = Kind{"v1", "LimitRange"}
 	kindNetworkPolicy      = Kind{"networking.k8s.io/v1", "NetworkPolicy"}
+	kindCiliumPolicy       = Kind{"cilium.io/v2", "CiliumNetworkPolicy"}
 	kindServiceAccount     = Kind{"v1", "ServiceAccount"}
 	kindRole               = Kind{"rbac.authorization.k8s.io/v1", "Role"}
 	kindRoleBinding        = Kind{"rbac.authorization.k8s.io/v1", "RoleBinding"}
@@ -39,7 +40,7 @@ var (
 
 // order is the rank of each kind; a kind that is not listed comes last.
 var order = []string{
-	"Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount",
+	"Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "CiliumNetworkPolicy", "ServiceAccount",
 	"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "ClusterSecretStore", "SecretStore",
 	"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 }

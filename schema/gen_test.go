@@ -85,6 +85,12 @@ func drawPlatform(t *rapid.T, name string, kinds []string) object {
 	if rapid.Bool().Draw(t, "defaults") {
 		spec["namespaceDefaults"] = object{"podSecurity": "restricted", "quota": object{"pods": 50, "cpu": "1500m"}, "network": object{"defaultDeny": true}}
 	}
+	if rapid.Bool().Draw(t, "network") {
+		spec["network"] = object{
+			"flavour": "Cilium", "apiServer": object{"ports": []any{6443}}, "metrics": object{"namespaces": []any{"monitoring"}},
+			"internet": true, "podCIDRs": []any{"10.244.0.0/16"}, "serviceCIDRs": []any{"10.96.0.0/12"},
+		}
+	}
 	if rapid.Bool().Draw(t, "flux") {
 		spec["flux"] = object{"sourceRef": object{"kind": "GitRepository", "name": "fleet"}}
 	}
@@ -265,10 +271,19 @@ func platformMutations(doc object) []mutation {
 		set(unit+" eso features", operator, "features", []any{"everything"}),
 		set(unit+" eso other", operator, "namespce", "x"),
 		set(unit+" retired", spec, "retired", "old"),
-		set(unit+" later", spec, "network", object{}),
+		set(unit+" network", spec, "network", object{}),
 		set(unit+" flux", spec, "flux", object{"sourceRef": object{"kind": "Git", "name": "x"}}),
 		set(unit+" policy labels", policy, "labels", []any{"cost-centre", "x.kubernetes.io/y"}),
 		set(unit+" policy patterns", part(policy["identities"]), "nowhere", []any{}),
+	}
+	if network, ok := spec["network"].(object); ok {
+		all = append(
+			all,
+			set(unit+" network", network, "flavour", "Calico"),
+			set(unit+" network server", part(network["apiServer"]), "ports", []any{}),
+			set(unit+" network metrics", part(network["metrics"]), "podLabels", object{}),
+			set(unit+" network pods", network, "podCIDRs", []any{"10.244.0.0"}),
+		)
 	}
 	for name, provider := range part(spec["providers"]) {
 		unit := unit + " provider " + name

@@ -48,13 +48,11 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 		path:         path,
 		catalogue:    map[string]*node{},
 	}
-	if n := spec.get("network"); n != nil {
-		r.notYetField(n, "network")
-	}
 	p.Flux = r.flux(spec.get("flux"))
 	p.Admission = r.admission(spec.get("admission"), spec.get("cluster"))
 	p.ESO = r.eso(spec.get("externalSecrets"), p.Enforcement)
 	p.Providers = r.catalogue(spec.get("providers"), p)
+	p.Network = r.network(spec.get("network"), p)
 	p.policy = r.policy(spec.get("tenantPolicy"), p)
 	p.defaults = r.defaults(spec.get("namespaceDefaults"))
 	return p

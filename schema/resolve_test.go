@@ -321,3 +321,40 @@ func TestMatches(t *testing.T) {
 		t.Error("a dot in what is filled in stands for any character")
 	}
 }
+
+// TestNetworkDefaults: what a Platform that says the least gets.
+func TestNetworkDefaults(t *testing.T) {
+	dns := NetworkDNS{Pods: NetworkPods{Namespace: "kube-system", Labels: map[string]string{"k8s-app": "kube-dns"}}, Ports: []int32{53}}
+	for text, want := range map[string]*Network{
+		"  providers: {}\n": nil,
+		"  providers: {}\n  network: {flavour: Cilium, apiServer: {ports: [6443, 443, 443]}}\n": {
+			Flavour: CiliumNetworkPolicy, APIServer: NetworkPeer{Ports: []int32{443, 6443}}, DNS: dns,
+		},
+		`  providers:
+    a: {audiences: [v], vault: {server: "https://198.51.100.7:8200", auth: {kubernetes: {}}}}
+    b: {audiences: [v], vault: {server: "https://vault.vault-b.svc.cluster.local:8200", auth: {kubernetes: {}}}}
+    c: {audiences: [k], kubernetes: {remoteNamespace: shared}}
+    d: {audiences: [v], vault: {server: "https://vault.example.com:8200", auth: {iam: {}}}}
+  network:
+    flavour: NetworkPolicy
+    apiServer: {cidrs: ["2001:db8::1/128", 192.0.2.7/32], ports: [6443]}
+    providers:
+      b: {pods: {labels: {app: vault}}}
+      d: {cidrs: [203.0.113.0/24]}
+    webhook: {any: true}
+`: {
+			Flavour: PlainNetworkPolicy, APIServer: NetworkPeer{CIDRs: []string{"192.0.2.7/32", "2001:db8::1/128"}, Ports: []int32{6443}}, DNS: dns,
+			Providers: []NetworkPeer{
+				{Provider: "a", CIDRs: []string{"198.51.100.7/32"}, Ports: []int32{8200}},
+				{Provider: "b", Pods: &NetworkPods{Namespace: "vault-b", Labels: map[string]string{"app": "vault"}}, Ports: []int32{8200}},
+				{Provider: "d", CIDRs: []string{"203.0.113.0/24"}, Ports: []int32{443, 8200}},
+			},
+			Webhook: NetworkWebhook{Any: true},
+		},
+	} {
+		got := resolved(t, minimalPlatform(text)).Clusters[0].Platform.Network
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s(-want +got):\n%s", text, diff)
+		}
+	}
+}

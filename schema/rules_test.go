@@ -30,7 +30,7 @@ var proven = []problem.Rule{
 	problem.MintAny, problem.MintTokenSecret, problem.MintLegacySecret, problem.MintBootstrapToken, problem.MintPod,
 	problem.MintExec, problem.MintImpersonate, problem.MintBind, problem.MintEscalate, problem.MintCSR,
 	problem.MintNodeProxy, problem.MintAttest, problem.AdmissionWritable, problem.NamespaceWritable, problem.CRDWritable,
-	problem.ForeignMint, problem.ForeignSubject, problem.ForeignReach, problem.OperatorOpen, problem.OperatorSecond, problem.OperatorVersion, problem.OperatorSwitch, problem.PushOpen,
+	problem.ForeignMint, problem.ForeignSubject, problem.ForeignReach, problem.OperatorOpen, problem.OperatorSecond, problem.OperatorVersion, problem.OperatorSwitch, problem.PushOpen, problem.NetworkWidened,
 	problem.FencedRole, problem.FencedIdentity, problem.FencedPod, problem.FencedSecrets, problem.StoreOwnIdentity,
 	problem.SharedStoreOpen, problem.OperatorIdentity, problem.StoreUnsafe, problem.StoreAudience, problem.StoreWritable,
 	problem.StoreUnfenced, problem.StoreAccountMissing, problem.StoreCannotMint, problem.MintUnexplained, problem.WriteSecrets,

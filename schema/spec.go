@@ -39,6 +39,7 @@ type Platform struct {
 	Enforcement Enforcement
 	ESO         ESO
 	Admission   Admission
+	Network     *Network // nil: no policies for ESO's pods
 	Providers   map[string]*Provider
 	Flux        *Flux // nil: no Flux objects
 	// Own are the platform team's own namespaces that use ESO, as a tenant called

@@ -28,6 +28,7 @@ var withoutExample = map[problem.Rule]string{
 	problem.TooManyProblems:  "takes a thousand problems",
 	problem.CUETooLong:       "takes as long as the bound is",
 	problem.SchemaOther:      "no document is known that gives it",
+	problem.NetworkWidened:   "is about a Platform that says network: tests of verify",
 	problem.MintUnexplained:  "is about an audit log: tests of adopt",
 	problem.AllowInvalid:     "is about an allow file: tests of fn",
 	problem.AllowExpired:     "is about an allow file and a date: tests of fn",

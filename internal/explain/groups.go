@@ -25,6 +25,7 @@ var groups = []group{
 		problem.FeatureUnsupported, problem.TrimUnsupported,
 		problem.ProviderKind, problem.ProviderUnknown, problem.ReleaseTooOld, problem.ProviderAuth, problem.ProviderOwnIdentity, problem.ProviderPlaintext,
 		problem.AudienceMissing, problem.AudienceAPIServer, problem.AudienceTooMany, problem.TokenLifetime, problem.SameClusterSecrets,
+		problem.NetworkMissing, problem.NetworkUnsupported, problem.NetworkWide,
 		problem.PatternInvalid, problem.PolicyLabelProtected, problem.IdentityInvalid, problem.ServiceAccountTooLong,
 	}},
 	{"What a tenant claims", []problem.Rule{
@@ -43,7 +44,7 @@ var groups = []group{
 		problem.AdmissionWritable, problem.NamespaceWritable, problem.CRDWritable,
 	}},
 	{"The proof: what stands beside the fence", []problem.Rule{
-		problem.ForeignMint, problem.ForeignSubject, problem.ForeignReach, problem.OperatorOpen, problem.OperatorSecond, problem.OperatorVersion, problem.OperatorSwitch,
+		problem.ForeignMint, problem.ForeignSubject, problem.ForeignReach, problem.OperatorOpen, problem.OperatorSecond, problem.OperatorVersion, problem.OperatorSwitch, problem.NetworkWidened,
 		problem.FencedRole, problem.FencedIdentity, problem.FencedPod, problem.FencedSecrets,
 		problem.StoreOwnIdentity, problem.SharedStoreOpen, problem.OperatorIdentity,
 		problem.StoreUnsafe, problem.StoreAudience, problem.StoreWritable,

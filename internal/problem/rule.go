@@ -57,6 +57,9 @@ const (
 	AudienceTooMany       Rule = "audience-too-many"
 	TokenLifetime         Rule = "token-lifetime"
 	SameClusterSecrets    Rule = "same-cluster-secrets"
+	NetworkMissing        Rule = "network-missing"
+	NetworkUnsupported    Rule = "network-unsupported"
+	NetworkWide           Rule = "network-wide"
 	PatternInvalid        Rule = "pattern-invalid"
 	PolicyLabelProtected  Rule = "policy-label-protected"
 	IdentityInvalid       Rule = "identity-invalid"
@@ -112,6 +115,7 @@ const (
 	OperatorSecond      Rule = "operator-second"
 	OperatorVersion     Rule = "operator-version"
 	OperatorSwitch      Rule = "operator-switch"
+	NetworkWidened      Rule = "network-widened"
 	FencedRole          Rule = "fenced-role"
 	FencedIdentity      Rule = "fenced-identity"
 	FencedPod           Rule = "fenced-pod"
@@ -199,6 +203,9 @@ var rules = map[Rule]Info{
 	AudienceTooMany:       {Error, "a token has at most four audiences"},
 	TokenLifetime:         {Error, "no provider asks for tokens that live longer than admission allows"},
 	SameClusterSecrets:    {Error, "a store of this same cluster names the Secrets that it may read"},
+	NetworkMissing:        {Error, "what External Secrets Operator has to reach is stated where it does not follow"},
+	NetworkUnsupported:    {Error, "no network policy is asked for what its kind cannot do"},
+	NetworkWide:           {Error, "a network policy opens nothing that nobody needs"},
 	PatternInvalid:        {Error, "a policy's pattern is a valid regular expression"},
 	PolicyLabelProtected:  {Error, "a policy does not hand out keys that fences rely on"},
 	IdentityInvalid:       {Error, "an identity fits its provider's kind"},
@@ -251,6 +258,7 @@ var rules = map[Rule]Info{
 	OperatorVersion:     {Warning, "the operator that runs is of the release that its roles are for"},
 	OperatorSwitch:      {Error, "the operator may read the kinds that it is set to reconcile"},
 	OperatorSecond:      {Warning, "it is known of each operator that runs in the cluster"},
+	NetworkWidened:      {Warning, "nothing opens the network of the operator's pods beside the Platform"},
 	FencedIdentity:      {Error, "a fenced service account has the identity in the cloud that its tenant declares"},
 	StoreUnsafe:         {Error, "no store has the operator read its own files, run programs or call whatever a tenant says"},
 	StoreAudience:       {Error, "a store asks for tokens with the audiences that are declared, and not with the API server's"},

@@ -9,6 +9,10 @@ func Kinds(group, kind string) bool {
 		return true
 	case "":
 		return isWorkload(group, kind) || slices.Contains([]string{"ServiceAccount", "Secret", "Namespace"}, kind)
+	case "networking.k8s.io":
+		return kind == "NetworkPolicy"
+	case "cilium.io":
+		return kind == "CiliumNetworkPolicy"
 	default:
 		return isWorkload(group, kind)
 	}
@@ -23,6 +27,7 @@ func Resources() []string {
 		"roles." + rbacGroup, "clusterroles." + rbacGroup, "rolebindings." + rbacGroup, "clusterrolebindings." + rbacGroup,
 		"validatingadmissionpolicies.admissionregistration.k8s.io", "validatingadmissionpolicybindings.admissionregistration.k8s.io",
 		"validatingwebhookconfigurations.admissionregistration.k8s.io",
+		"networkpolicies.networking.k8s.io", "ciliumnetworkpolicies.cilium.io",
 	}
 	for _, resource := range []string{"secretstores", "clustersecretstores", "externalsecrets", "clusterexternalsecrets", "pushsecrets", "clusterpushsecrets"} {
 		all = append(all, resource+"."+storeGroup)

@@ -37,6 +37,8 @@ type Input struct {
 	Releases []string
 	// WritesMoved says that ESO's writes of Secrets were taken from its ClusterRole.
 	WritesMoved bool
+	// Network says who may open the network of ESO's pods; nil: nobody asked for that.
+	Network *Network
 	// Observing says that nothing is enforced yet: what is open is a warning.
 	Observing bool
 }
@@ -110,7 +112,7 @@ func Check(in Input) *Report {
 			Hint:    "name its Platform with --platform, or the account with --requester, or add its Deployment to the input",
 		})
 	}
-	for _, found := range []func(*world) problem.List{minted, closedToOthers, chain, stores, pushes, residual} {
+	for _, found := range []func(*world) problem.List{minted, closedToOthers, chain, stores, pushes, residual, networks} {
 		report.Problems = append(report.Problems, found(w)...)
 	}
 	report.Closed = w.closed
