@@ -61,7 +61,7 @@ Without these, it says who was given tokens, and finds what is wrong anywhere.`,
 	flags.StringVar(&f.cluster, "cluster", "", "the Platform, where there are several")
 	flags.StringSliceVar(&f.requester, "requester", nil, "ESO's `account`, as namespace/name")
 	flags.StringSliceVar(&f.writer, "writer", nil, "`user` that delivers fences (default: Flux)")
-	flags.StringVar(&f.since, "since", "", "first `time` (RFC 3339), or 24h, 7d before the last event")
+	flags.StringVar(&f.since, "since", "", "first `time` (RFC 3339), or 24h before the last event")
 	flags.StringVar(&f.until, "until", "", "last `time`, likewise")
 	flags.StringVar(&f.unusedAfter, "unused-after", "", "report what is not used for this `time` (default 30d)")
 	flags.BoolVar(&f.follow, "follow", false, "go on reading one file, until interrupted")

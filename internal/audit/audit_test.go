@@ -108,33 +108,46 @@ func TestFindings(t *testing.T) {
 		"an account of others":     {changed(role, func(e *logged) { e.resource, e.group, e.name = "serviceaccounts", "", "default" }), ""},
 		"a refusal of no interest": {changed(minted("alice", elsewhere, `null`), func(e *logged) { e.code, e.request = 403, "" }), ""},
 
-		"somebody else":             {minted("alice", fenced, `["vault"]`), `1.log:2:1: "alice" was given tokens of fenced service account "web/vault-access-sa": once, at 2026-11-01T10:00:01Z [audit-requester]`},
-		"somebody else, dry run":    {changed(minted("alice", fenced, `["vault"]`), func(e *logged) { e.uri = "/x?dryRun=All" }), "[audit-requester]"},
-		"no code":                   {changed(minted("alice", fenced, `["vault"]`), func(e *logged) { e.code = -1 }), "[audit-requester]"},
-		"a pod as the account":      {minted("system:node:n1", fenced, `null`), `warning: a node was given tokens of fenced`},
-		"outside the fence":         {minted(operator.Username(), elsewhere, `["vault"]`), `which is no tenant's fenced one: once, at 2026-11-01T10:00:01Z [audit-outside]`},
-		"another audience":          {minted(operator.Username(), fenced, `["vault","aws"]`), `for audience "aws", which is none of "vault": once, at 2026-11-01T10:00:01Z [audit-audience]`},
-		"no audience":               {minted(operator.Username(), fenced, `[]`), `for audience "(API server)"`},
-		"refused to the operator":   {changed(minted(operator.Username(), elsewhere, `null`), func(e *logged) { e.code, e.request = 403, "" }), `warning: "system:serviceaccount:external-secrets:external-secrets" was refused tokens of service account "kube-system/default"`},
-		"refused by a policy":       {changed(minted(operator.Username(), fenced, `["x"]`), func(e *logged) { e.code = 422 }), "[audit-refused]"},
-		"refused to somebody":       {changed(minted("alice", fenced, `null`), func(e *logged) { e.code, e.request = 403, "" }), `warning: "alice" was refused tokens`},
-		"without its body":          {changed(fine, func(e *logged) { e.level, e.request = "Metadata", "" }), "1.log:2:1: this log does not say which audiences tokens were asked for"},
-		"a token in the log":        {changed(fine, func(e *logged) { e.level, e.response = "RequestResponse", `{"status":{"token":"ey.SECRET.x"}}` }), "1.log:2:1: this log holds tokens of service accounts"},
-		"a written Secret":          {changed(secret, func(e *logged) { e.request = `{"kind":"Secret","data":{"a":"SECRET"}}` }), "this log holds the content of Secrets"},
-		"a read Secret":             {changed(secret, func(e *logged) { e.level, e.verb, e.response = "RequestResponse", "get", `{"kind":"Secret","data":{"a":"SECRET"}}` }), "[audit-log-secret]"},
-		"a list of Secrets":         {changed(secret, func(e *logged) { e.level, e.verb, e.response = "RequestResponse", "list", `{"items":[{"data":null},{"data":{"a":"SECRET"}}]}` }), "[audit-log-secret]"},
-		"a token Secret, filled in": {changed(secret, func(e *logged) { e.verb, e.user, e.agent = "update", controllers, "kube-controller-manager/v1/x/tokens-controller" }), `Kubernetes wrote a token without end into Secret "web/s"`},
-		"a token Secret, by type":   {changed(secret, func(e *logged) { e.request = `{"type":"kubernetes.io/service-account-token","metadata":{"annotations":{"kubernetes.io/service-account.name":"x"}}}` }), `of service account "x": once`},
-		"a token Secret, warned of": {changed(secret, func(e *logged) { e.annotations = `,"validation.policy.admission.k8s.io/validation_failure":"[{\"policy\":\"eso-tenant-external-secrets-token-secret\"}]"` }), "only warned of"},
-		"a legacy token, used":      {logged{verb: "get", user: fenced.Username(), groups: `"g"`, agent: "curl", resource: "pods", annotations: `,"authentication.k8s.io/legacy-token-manual-secret":"s"`}, "was used, which stands in a Secret"},
-		"acting as the operator":    {logged{verb: "list", user: "alice", as: operator.Username(), groups: `"g"`, agent: "kubectl", resource: "pods"}, `"alice" acted as "system:serviceaccount:external-secrets:external-secrets"`},
-		"acting as a fenced one":    {logged{verb: "get", user: "alice", as: fenced.Username(), groups: `"g"`, agent: "kubectl", uri: "/healthz"}, "[audit-impersonation]"},
-		"asking what it may":        {logged{verb: "create", user: "alice", as: fenced.Username(), groups: `"g"`, agent: "kubectl", resource: "selfsubjectaccessreviews"}, "warning: \"alice\" acted as"},
-		"a changed Role":            {role, `"alice" did "patch" Role "web/eso-tenant-token-vault-access-sa", which is the fence's`},
-		"a changed account":         {changed(role, func(e *logged) { e.resource, e.group, e.name = "serviceaccounts", "", fenced.Name }), "[audit-fence-changed]"},
-		"all Roles deleted":         {changed(role, func(e *logged) { e.verb, e.name = "deletecollection", "" }), `each Role of namespace "web"`},
-		"a refused change":          {changed(role, func(e *logged) { e.code = 403 }), `warning: "alice" was refused to patch Role`},
-		"a policy of admission":     {changed(role, func(e *logged) { e.verb, e.resource, e.group, e.namespace, e.name = "delete", "validatingadmissionpolicybindings", "admissionregistration.k8s.io", "", "eso-tenant-x-mint" }), "[audit-fence-changed]"},
+		"somebody else":           {minted("alice", fenced, `["vault"]`), `1.log:2:1: "alice" was given tokens of fenced service account "web/vault-access-sa": once, at 2026-11-01T10:00:01Z [audit-requester]`},
+		"somebody else, dry run":  {changed(minted("alice", fenced, `["vault"]`), func(e *logged) { e.uri = "/x?dryRun=All" }), "[audit-requester]"},
+		"no code":                 {changed(minted("alice", fenced, `["vault"]`), func(e *logged) { e.code = -1 }), "[audit-requester]"},
+		"a pod as the account":    {minted("system:node:n1", fenced, `null`), `warning: a node was given tokens of fenced`},
+		"outside the fence":       {minted(operator.Username(), elsewhere, `["vault"]`), `which is no tenant's fenced one: once, at 2026-11-01T10:00:01Z [audit-outside]`},
+		"another audience":        {minted(operator.Username(), fenced, `["vault","aws"]`), `for audience "aws", which is none of "vault": once, at 2026-11-01T10:00:01Z [audit-audience]`},
+		"no audience":             {minted(operator.Username(), fenced, `[]`), `for audience "(API server)"`},
+		"refused to the operator": {changed(minted(operator.Username(), elsewhere, `null`), func(e *logged) { e.code, e.request = 403, "" }), `warning: "system:serviceaccount:external-secrets:external-secrets" was refused tokens of service account "kube-system/default"`},
+		"refused by a policy":     {changed(minted(operator.Username(), fenced, `["x"]`), func(e *logged) { e.code = 422 }), "[audit-refused]"},
+		"refused to somebody":     {changed(minted("alice", fenced, `null`), func(e *logged) { e.code, e.request = 403, "" }), `warning: "alice" was refused tokens`},
+		"without its body":        {changed(fine, func(e *logged) { e.level, e.request = "Metadata", "" }), "1.log:2:1: this log does not say which audiences tokens were asked for"},
+		"a token in the log":      {changed(fine, func(e *logged) { e.level, e.response = "RequestResponse", `{"status":{"token":"ey.SECRET.x"}}` }), "1.log:2:1: this log holds tokens of service accounts"},
+		"a written Secret":        {changed(secret, func(e *logged) { e.request = `{"kind":"Secret","data":{"a":"SECRET"}}` }), "this log holds the content of Secrets"},
+		"a read Secret": {changed(secret, func(e *logged) {
+			e.level, e.verb, e.response = "RequestResponse", "get", `{"kind":"Secret","data":{"a":"SECRET"}}`
+		}), "[audit-log-secret]"},
+		"a list of Secrets": {changed(secret, func(e *logged) {
+			e.level, e.verb, e.response = "RequestResponse", "list", `{"items":[{"data":null},{"data":{"a":"SECRET"}}]}`
+		}), "[audit-log-secret]"},
+		"a reviewed token": {logged{verb: "create", level: "Request", user: "alice", groups: `"g"`, agent: "v", resource: "tokenreviews", group: "authentication.k8s.io", request: `{"spec":{"token":"SECRET"}}`}, "this log holds tokens that were reviewed"},
+		"a token Secret, filled in": {changed(secret, func(e *logged) {
+			e.verb, e.user, e.agent = "update", controllers, "kube-controller-manager/v1/x/tokens-controller"
+		}), `Kubernetes wrote a token without end into Secret "web/s"`},
+		"a token Secret, by type": {changed(secret, func(e *logged) {
+			e.request = `{"type":"kubernetes.io/service-account-token","metadata":{"annotations":{"kubernetes.io/service-account.name":"x"}}}`
+		}), `of service account "x": once`},
+		"a token Secret, warned of": {changed(secret, func(e *logged) {
+			e.annotations = `,"validation.policy.admission.k8s.io/validation_failure":"[{\"policy\":\"eso-tenant-external-secrets-token-secret\"}]"`
+		}), "only warned of"},
+		"a legacy token, used":   {logged{verb: "get", user: fenced.Username(), groups: `"g"`, agent: "curl", resource: "pods", annotations: `,"authentication.k8s.io/legacy-token-manual-secret":"s"`}, "was used, which stands in a Secret"},
+		"acting as the operator": {logged{verb: "list", user: "alice", as: operator.Username(), groups: `"g"`, agent: "kubectl", resource: "pods"}, `"alice" acted as "system:serviceaccount:external-secrets:external-secrets"`},
+		"acting as a fenced one": {logged{verb: "get", user: "alice", as: fenced.Username(), groups: `"g"`, agent: "kubectl", uri: "/healthz"}, "[audit-impersonation]"},
+		"asking what it may":     {logged{verb: "create", user: "alice", as: fenced.Username(), groups: `"g"`, agent: "kubectl", resource: "selfsubjectaccessreviews"}, "warning: \"alice\" acted as"},
+		"a changed Role":         {role, `"alice" did "patch" Role "web/eso-tenant-token-vault-access-sa", which is the fence's`},
+		"a changed account":      {changed(role, func(e *logged) { e.resource, e.group, e.name = "serviceaccounts", "", fenced.Name }), "[audit-fence-changed]"},
+		"all Roles deleted":      {changed(role, func(e *logged) { e.verb, e.name = "deletecollection", "" }), `each Role of namespace "web"`},
+		"a refused change":       {changed(role, func(e *logged) { e.code = 403 }), `warning: "alice" was refused to patch Role`},
+		"a policy of admission": {changed(role, func(e *logged) {
+			e.verb, e.resource, e.group, e.namespace, e.name = "delete", "validatingadmissionpolicybindings", "admissionregistration.k8s.io", "", "eso-tenant-x-mint"
+		}), "[audit-fence-changed]"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -246,7 +259,7 @@ func TestChosenAuditID(t *testing.T) {
 
 func TestNothingOfTokens(t *testing.T) {
 	got := lines(read(t, expected(), text(logged{verb: "get", resource: "pods"})).Problems)
-	if !strings.Contains(got, "audit log: there is no request for a token among 1 event; every node makes some each hour [audit-log-level]") {
+	if !strings.Contains(got, "audit log: there is no request for a token in the whole log; every node makes some each hour [audit-log-level]") {
 		t.Error(got)
 	}
 }

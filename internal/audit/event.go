@@ -52,11 +52,12 @@ type responseStatus struct {
 	Code int `json:"code"`
 }
 
-// body is a TokenRequest, a Secret or a list of these.
+// body is a TokenRequest, a TokenReview, a Secret or a list of Secrets.
 type body struct {
 	Spec struct {
 		Audiences         []string `json:"audiences"`
 		ExpirationSeconds *int64   `json:"expirationSeconds"`
+		Token             present  `json:"token"` // of a TokenReview
 	} `json:"spec"`
 	Status struct {
 		Token present `json:"token"`

@@ -37,6 +37,7 @@ func (k key) in(b []byte) int {
 var (
 	resourceKey = []byte(`"resource":"`)
 	levelKey    = []byte(`"level":"RequestResponse"`)
+	bodyKey     = []byte(`"level":"Request`) // and longer
 	tokenRef    = []byte(`"subresource":"token"`)
 	ourName     = []byte(`"name":"` + prefix)
 	deletesAll  = []byte("deletecollection")
@@ -79,6 +80,8 @@ func interesting(line []byte, where int) bool {
 		return changing || bytes.Contains(ref, tokenRef)
 	case "secrets":
 		return changing || bytes.Contains(head, levelKey)
+	case "tokenreviews":
+		return bytes.Contains(head, bodyKey)
 	case "roles", "rolebindings", "clusterroles", "clusterrolebindings",
 		"validatingadmissionpolicies", "validatingadmissionpolicybindings":
 		return changing && (bytes.Contains(ref, ourName) || bytes.Contains(head, deletesAll))

@@ -111,9 +111,12 @@ func sorted(texts []string) []string {
 
 // judgeBodies finds tokens and Secrets in the log itself.
 func (t *tally) judgeBodies(e *event, at place) {
-	const hint = "whoever reads this log has them: delete it, renew what is in it, and log at level Request (tokens) or Metadata (Secrets): eso-tenant audit policy --merge POLICY"
-	if b := e.ResponseObject; b != nil && bool(b.Status.Token) && e.ObjectRef.Resource == "serviceaccounts" {
+	const hint = "whoever reads this log has them: delete it, renew what is in it, and log at level Request (tokens) or Metadata (Secrets, TokenReviews): eso-tenant audit policy --merge POLICY"
+	if b := e.ResponseObject; b != nil && bool(b.Status.Token) && e.mints() {
 		t.find(at, observation{rule: problem.AuditLogSecret, says: "this log holds tokens of service accounts, which level RequestResponse writes into it", hint: hint})
+	}
+	if b := e.RequestObject; b != nil && bool(b.Spec.Token) && e.ObjectRef.Resource == "tokenreviews" {
+		t.find(at, observation{rule: problem.AuditLogSecret, says: "this log holds tokens that were reviewed, which level " + quote(e.Level) + " writes into it", hint: hint})
 	}
 	if e.ObjectRef.Resource == "secrets" && (e.RequestObject.hasSecret() || e.ResponseObject.hasSecret()) {
 		t.find(at, observation{rule: problem.AuditLogSecret, says: "this log holds the content of Secrets, which level " + quote(e.Level) + " writes into it", hint: hint})

@@ -52,6 +52,14 @@ const (
       - group: ""
         resources: [secrets]
 `
+	reviewRule = `  # Reviews of tokens never above level Metadata: that writes the tokens that are
+  # reviewed into the log.
+  - level: Metadata
+    omitStages: [RequestReceived]
+    resources:
+      - group: authentication.k8s.io
+        resources: [tokenreviews]
+`
 	changeRule = `  # Who changed what fences are made of.
   - level: Metadata
     omitStages: [RequestReceived]
@@ -304,6 +312,7 @@ func needs() []needed {
 	for _, verb := range []string{"get", "list", "watch"} {
 		all = append(all, needed{request{verb, "", "secrets", ""}, "None", "Metadata", secretReadRule})
 	}
+	all = append(all, needed{request{"create", "authentication.k8s.io", "tokenreviews", ""}, "None", "Metadata", reviewRule})
 	for _, kind := range []struct {
 		group     string
 		resources []string
