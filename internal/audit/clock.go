@@ -7,12 +7,12 @@ import (
 
 // tail is where the API server writes an event's times: behind its bodies, with
 // only its annotations after them.
-const tail = 512
+const tail = 384
 
 // stageTime is the time of an event's stage in microseconds, found without
 // decoding, and where in the line it stands; or false. The last one counts: what
 // stands before it may be of a body.
-func stageTime(line []byte) (micros int64, at int, ok bool) {
+func (c *clock) stageTime(line []byte) (micros int64, at int, ok bool) {
 	from := max(0, len(line)-tail)
 	at = last(line[from:])
 	if at < 0 {
@@ -30,7 +30,7 @@ func stageTime(line []byte) (micros int64, at int, ok bool) {
 	if !colon || !quote || end < 0 {
 		return 0, 0, false
 	}
-	micros, ok = parseTime(value[:end])
+	micros, ok = c.parse(value[:end])
 	return micros, at, ok
 }
 
@@ -52,18 +52,25 @@ func last(b []byte) int {
 			return found
 		}
 		found = from + i
-		from = found + 1
+		from = min(len(b), found+len(stageKey.text))
 	}
 }
 
-// parseTime reads RFC 3339, as metav1.MicroTime writes it, to microseconds since
+// clock reads times, one after another. Most are of the same minute as the one
+// before.
+type clock struct {
+	text  [len("2006-01-02T15:04:")]byte
+	start int64 // of the minute in text, in microseconds
+}
+
+// parse reads RFC 3339, as metav1.MicroTime writes it, to microseconds since
 // 1970.
-func parseTime(b []byte) (int64, bool) {
+func (c *clock) parse(b []byte) (int64, bool) {
 	if len(b) == len("2006-01-02T15:04:05.000000Z") && b[len(b)-1] == 'Z' && b[19] == '.' {
-		if seconds, ok := parseSeconds(b[:19]); ok {
-			if micros, ok := digits(b[20:26]); ok {
-				return seconds*1e6 + micros, true
-			}
+		seconds, ok := digits(b[17:19])
+		micros, fine := digits(b[20:26])
+		if ok && fine && seconds < 60 && c.minute(b[:17]) {
+			return c.start + seconds*1e6 + micros, true
 		}
 	}
 	if len(b) > 64 {
@@ -73,22 +80,18 @@ func parseTime(b []byte) (int64, bool) {
 	return t.UnixMicro(), err == nil
 }
 
-// parseSeconds reads a date and a time. It knows no months: a day that there is
-// not is the next month's, as for time.Date.
-func parseSeconds(b []byte) (int64, bool) {
-	if b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' {
-		return 0, false
+// minute sets the clock to a minute.
+func (c *clock) minute(b []byte) bool {
+	if string(b) == string(c.text[:]) {
+		return true
 	}
-	var parts [6]int64
-	for i, span := range [6][2]int{{0, 4}, {5, 7}, {8, 10}, {11, 13}, {14, 16}, {17, 19}} {
-		n, ok := digits(b[span[0]:span[1]])
-		if !ok {
-			return 0, false
-		}
-		parts[i] = n
+	t, err := time.Parse("2006-01-02T15:04:", string(b))
+	if err != nil {
+		return false
 	}
-	date := time.Date(int(parts[0]), time.Month(parts[1]), int(parts[2]), 0, 0, 0, 0, time.UTC)
-	return date.Unix() + parts[3]*3600 + parts[4]*60 + parts[5], true
+	copy(c.text[:], b)
+	c.start = t.UnixMicro()
+	return true
 }
 
 func digits(b []byte) (int64, bool) {

@@ -2,11 +2,13 @@ package audit
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -98,6 +100,9 @@ var errNoEvent = errors.New("this is no event of audit.k8s.io")
 // decode reads one event, or a list of them. Bodies are of any kind, so that
 // their fields may be of other types than those looked for.
 func decode(data []byte) (*event, error) {
+	if e, ok := decodePlain(data); ok {
+		return e, nil
+	}
 	e := &event{}
 	err := json.Unmarshal(data, e)
 	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && inBody(wrong.Field) {
@@ -155,14 +160,20 @@ func (e *event) mints() bool {
 // identity tells events apart. A client may choose the audit ID of its request
 // (the header Audit-ID), so the ID alone would let it hide one behind another.
 func (e *event) identity() [16]byte {
-	h := sha256.New()
-	impersonated := ""
+	var text []byte
+	add := func(parts ...string) {
+		for _, part := range parts { // with its length, so that none runs into the next
+			text = append(binary.AppendUvarint(text, uint64(len(part))), part...)
+		}
+	}
+	add(e.AuditID, e.Stage, e.Received, e.StageTimestamp, e.Verb, e.RequestURI, e.User.Username)
+	add(e.ObjectRef.Resource, e.ObjectRef.Subresource, e.ObjectRef.Namespace, e.ObjectRef.Name, e.ObjectRef.APIGroup, strconv.Itoa(e.ResponseStatus.Code))
 	if e.ImpersonatedUser != nil {
-		impersonated = e.ImpersonatedUser.Username
+		add("as", e.ImpersonatedUser.Username)
 	}
-	fmt.Fprintf(h, "%q %q %q %q %q %q %q %q %d %q", e.AuditID, e.Stage, e.Received, e.StageTimestamp, e.Verb, e.RequestURI, e.User.Username, impersonated, e.ResponseStatus.Code, e.ObjectRef)
 	if b := e.RequestObject; b != nil {
-		fmt.Fprintf(h, " %q", b.Spec.Audiences)
+		add(b.Spec.Audiences...)
 	}
-	return [16]byte(h.Sum(nil))
+	sum := sha256.Sum256(text)
+	return [16]byte(sum[:16])
 }

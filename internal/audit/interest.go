@@ -14,6 +14,8 @@ var (
 	impersonatedKey = key{`"impersonatedUser":{`, len(`"impersonated`)}
 	stageKey        = key{`"stageTimestamp"`, len(`"stage`)}
 	verbKey         = key{`"verb":"`, len(`"`)}
+	levelKey        = key{`"level":"RequestResponse"`, len(`"level":"`)}
+	bodyKey         = key{`"level":"Request`, len(`"level":"`)} // and longer
 	legacyKey       = key{"legacy-token", len("legac")}
 )
 
@@ -36,8 +38,6 @@ func (k key) in(b []byte) int {
 
 var (
 	resourceKey = []byte(`"resource":"`)
-	levelKey    = []byte(`"level":"RequestResponse"`)
-	bodyKey     = []byte(`"level":"Request`) // and longer
 	tokenRef    = []byte(`"subresource":"token"`)
 	ourName     = []byte(`"name":"` + prefix)
 	deletesAll  = []byte("deletecollection")
@@ -56,10 +56,12 @@ func interesting(line []byte, where int) bool {
 		return true
 	}
 	line = line[:where]
-	verb := verbKey.in(line)
+	from := min(len(line), len(eventStart)+len(`v1","level":"`))
+	verb := verbKey.in(line[from:])
 	if verb < 0 {
 		return true // not as the API server writes it
 	}
+	verb += from
 	i := refKey.in(line[verb:])
 	if i < 0 {
 		return impersonatedKey.in(line[verb:]) >= 0
@@ -79,9 +81,9 @@ func interesting(line []byte, where int) bool {
 	case "serviceaccounts":
 		return changing || bytes.Contains(ref, tokenRef)
 	case "secrets":
-		return changing || bytes.Contains(head, levelKey)
+		return changing || levelKey.in(head) >= 0
 	case "tokenreviews":
-		return bytes.Contains(head, bodyKey)
+		return bodyKey.in(head) >= 0
 	case "roles", "rolebindings", "clusterroles", "clusterrolebindings",
 		"validatingadmissionpolicies", "validatingadmissionpolicybindings":
 		return changing && (bytes.Contains(ref, ourName) || bytes.Contains(head, deletesAll))

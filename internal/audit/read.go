@@ -11,7 +11,7 @@ import (
 )
 
 // chunk is how much is read at once, in bytes.
-const chunk = 1 << 20
+const chunk = 256 << 10
 
 // batch is how many events go together from a file's reader to the tally, and
 // ahead how many batches of a file may wait for the files before it.

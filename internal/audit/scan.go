@@ -12,7 +12,9 @@ type scanner struct {
 	window   Window
 	emit     func(*event)
 	coverage Coverage
-	latest   int64 // time of the newest event so far
+	clock    clock
+	oldest   int64 // time of the oldest event so far, in microseconds
+	latest   int64 // and of the newest
 	broken   [3]int
 }
 
@@ -97,7 +99,7 @@ func (s *scanner) event(number int, data []byte) {
 		s.skip(&s.coverage.Truncated, truncated, number)
 		return
 	}
-	at, where, ok := stageTime(data)
+	at, where, ok := s.clock.stageTime(data)
 	if ok && !s.window.has(at) {
 		s.coverage.Events++
 		s.coverage.Outside++
@@ -160,9 +162,9 @@ func (s *scanner) list(number int, items []json.RawMessage) {
 func (s *scanner) take(number int, e *event) {
 	s.coverage.Events++
 	e.line = number
-	at, ok := parseTime([]byte(e.StageTimestamp))
+	at, ok := s.clock.parse([]byte(e.StageTimestamp))
 	if !ok {
-		at, ok = parseTime([]byte(e.Received))
+		at, ok = s.clock.parse([]byte(e.Received))
 	}
 	switch {
 	case !ok:
@@ -191,6 +193,12 @@ func (s *scanner) time(at int64) {
 	if at < s.latest-disorder {
 		s.coverage.Backwards++
 	}
-	s.latest = max(s.latest, at)
-	s.coverage.saw(time.UnixMicro(at).UTC())
+	if s.oldest == 0 || at < s.oldest {
+		s.oldest = at
+		s.coverage.saw(moment(at))
+	}
+	if at > s.latest {
+		s.latest = at
+		s.coverage.Last = moment(at)
+	}
 }
