@@ -116,7 +116,7 @@ func (s streams) readLogs(ctx context.Context, f *auditFlags, in *audit.Input) (
 	if len(problems) > 0 { // of half the logs, half the truth
 		return &audit.Report{Problems: problems}, nil
 	}
-	if err := s.window(ctx, f, in, sources); err != nil {
+	if err := window(ctx, f, in, sources); err != nil {
 		return nil, err
 	}
 	result, err := audit.Read(ctx, sources, in)
@@ -191,7 +191,7 @@ func (s streams) expected(paths []string, cluster string) (*verify.Input, proble
 
 // window reads --since and --until. Lengths of time count back from the last
 // event, for which the logs are read once more.
-func (s streams) window(ctx context.Context, f *auditFlags, in *audit.Input, sources []audit.Source) error {
+func window(ctx context.Context, f *auditFlags, in *audit.Input, sources []audit.Source) error {
 	last := func() (time.Time, error) {
 		if f.follow || slices.Contains(f.logs, "-") {
 			return time.Time{}, &exit{code: exitUsage, cause: errors.New("what is read once has its last event at its end: give --since and --until as times, such as 2026-11-24T00:00:00Z")}
@@ -250,7 +250,7 @@ func (s streams) follow(ctx context.Context, f *auditFlags, in *audit.Input, rep
 	if len(f.logs) != 1 || f.logs[0] == "-" {
 		return nil, &exit{code: exitUsage, cause: errors.New("--follow follows one file")}
 	}
-	if err := s.window(ctx, f, in, nil); err != nil {
+	if err := window(ctx, f, in, nil); err != nil {
 		return nil, err
 	}
 	const pause = 500 * time.Millisecond

@@ -157,8 +157,8 @@ func writeCoverage(w io.Writer, c *audit.Coverage) {
 		{c.Truncated, "skipped: cut short"},
 		{c.TooLong, "skipped: too long"},
 		{c.OtherKinds, "skipped: of other kinds than audit events"},
-		{c.Rotations, "times, the log was rotated"},
-		{c.Cuts, "times, the log was emptied"},
+		{c.Rotations, "rotations of the log followed"},
+		{c.Cuts, "times that the log was emptied"},
 	} {
 		if one.n > 0 {
 			fmt.Fprintf(w, "  %d %s\n", one.n, one.says)

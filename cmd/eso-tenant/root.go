@@ -88,7 +88,7 @@ accounts, Roles that let the operator mint tokens for just these, and the
 operator's ClusterRole without the right to mint for any.
 
 Without a command, it is a KRM function: a ResourceList on standard input.`,
-		Example: `  eso-tenant render examples/fleet -o rendered`,
+		Example:       `  eso-tenant render examples/fleet -o rendered`,
 		Args:          noUnknownCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,

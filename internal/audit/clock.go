@@ -82,7 +82,7 @@ func (c *clock) parse(b []byte) (int64, bool) {
 
 // minute sets the clock to a minute.
 func (c *clock) minute(b []byte) bool {
-	if string(b) == string(c.text[:]) {
+	if bytes.Equal(b, c.text[:]) {
 		return true
 	}
 	t, err := time.Parse("2006-01-02T15:04:", string(b))

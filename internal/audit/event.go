@@ -95,8 +95,6 @@ func (p *present) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-var errNoEvent = errors.New("this is no event of audit.k8s.io")
-
 // decode reads one event, or a list of them. Bodies are of any kind, so that
 // their fields may be of other types than those looked for.
 func decode(data []byte) (*event, error) {

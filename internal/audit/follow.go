@@ -114,7 +114,7 @@ func (s *following) look() error {
 	}
 	current, err := os.Stat(s.File)
 	if err != nil || os.SameFile(old, current) {
-		return nil // between two files there may be none for a while
+		return nil //nolint:nilerr // between two files there may be none for a while
 	}
 	return s.rotated()
 }

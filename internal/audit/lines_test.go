@@ -82,8 +82,15 @@ func counted(r *Report) string {
 		name string
 		n    int
 	}{
-		{"duplicates", c.Duplicates}, {"empty", c.Empty}, {"notJSON", c.NotJSON}, {"truncated", c.Truncated}, {"tooLong", c.TooLong},
-		{"other", c.OtherKinds}, {"timeless", c.Timeless}, {"backwards", c.Backwards}, {"outside", c.Outside},
+		{"duplicates", c.Duplicates},
+		{"empty", c.Empty},
+		{"notJSON", c.NotJSON},
+		{"truncated", c.Truncated},
+		{"tooLong", c.TooLong},
+		{"other", c.OtherKinds},
+		{"timeless", c.Timeless},
+		{"backwards", c.Backwards},
+		{"outside", c.Outside},
 	} {
 		if one.n > 0 {
 			out += fmt.Sprintf(" %s %d", one.name, one.n)
@@ -137,7 +144,7 @@ func TestUTF16(t *testing.T) {
 	for _, big := range []bool{true, false} {
 		var b bytes.Buffer
 		for _, unit := range utf16.Encode([]rune("\ufeff" + text(minted("alice", fenced, `["vault"]`)))) {
-			pair := []byte{byte(unit >> 8), byte(unit)} //nolint:gosec // the two halves
+			pair := []byte{byte(unit >> 8), byte(unit)}
 			if !big {
 				pair[0], pair[1] = pair[1], pair[0]
 			}

@@ -25,11 +25,10 @@ const (
 func Read(ctx context.Context, sources []Source, in *Input) (*Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	logs := start(ctx, sources, in.Window)
 	t := newTally(in)
 	report := &Report{}
-	for i, log := range logs {
-		t.file = sources[i].Name
+	for _, log := range start(ctx, sources, in.Window) {
+		t.file = log.name
 		for events := range log.events {
 			for _, e := range events {
 				t.add(e)
@@ -49,7 +48,8 @@ func Read(ctx context.Context, sources []Source, in *Input) (*Report, error) {
 func Newest(ctx context.Context, sources []Source) (Coverage, error) {
 	var all Coverage
 	for _, log := range start(ctx, sources, Window{}) {
-		for range log.events { //nolint:revive // their times were taken
+		for range log.events {
+			continue // the reader took their times
 		}
 		all.add(&log.scanner.coverage)
 	}

@@ -31,12 +31,10 @@ func walk(object []byte, take func(key, value []byte) bool) bool {
 		if bytes.IndexByte(key, '\\') >= 0 || !take(key, rest[:end]) {
 			return false
 		}
-		switch {
-		case rest[end] == ',':
-			rest = rest[end+1:]
-		default:
+		if rest[end] != ',' {
 			return string(rest[end:]) == "}"
 		}
+		rest = rest[end+1:]
 	}
 }
 
@@ -198,27 +196,10 @@ func decodePlain(data []byte) (*event, bool) {
 	e := &event{}
 	fine := false
 	ok := walk(data, func(key, value []byte) bool {
+		if to := e.text(key); to != nil {
+			return plain(value, to)
+		}
 		switch string(key) {
-		case "kind":
-			return plain(value, &e.Kind)
-		case "apiVersion":
-			return plain(value, &e.APIVersion)
-		case "level":
-			return plain(value, &e.Level)
-		case "auditID":
-			return plain(value, &e.AuditID)
-		case "stage":
-			return plain(value, &e.Stage)
-		case "requestURI":
-			return plain(value, &e.RequestURI)
-		case "verb":
-			return plain(value, &e.Verb)
-		case "userAgent":
-			return plain(value, &e.UserAgent)
-		case "requestReceivedTimestamp":
-			return plain(value, &e.Received)
-		case "stageTimestamp":
-			return plain(value, &e.StageTimestamp)
 		case "user":
 			return plainUser(value, &e.User)
 		case "impersonatedUser":
@@ -249,6 +230,34 @@ func decodePlain(data []byte) (*event, bool) {
 		}
 	})
 	return e, ok
+}
+
+// text is where the field of this name goes, if it is a text.
+func (e *event) text(key []byte) *string {
+	switch string(key) {
+	case "kind":
+		return &e.Kind
+	case "apiVersion":
+		return &e.APIVersion
+	case "level":
+		return &e.Level
+	case "auditID":
+		return &e.AuditID
+	case "stage":
+		return &e.Stage
+	case "requestURI":
+		return &e.RequestURI
+	case "verb":
+		return &e.Verb
+	case "userAgent":
+		return &e.UserAgent
+	case "requestReceivedTimestamp":
+		return &e.Received
+	case "stageTimestamp":
+		return &e.StageTimestamp
+	default:
+		return nil
+	}
 }
 
 func plainUser(value []byte, to *user) bool {
