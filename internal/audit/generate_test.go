@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// generator writes a log as a kube-apiserver does: the fields, their order and
-// the sizes of lines are those of v1.36's, of which one was looked at. The same
-// seed writes the same log.
+// generator writes a log as a kube-apiserver does: fields and their order are
+// those of the type Event (internal/admissioncheck reads what the API server's
+// own writer makes). The same seed writes the same log.
 type generator struct {
 	random *rand.Rand
 	at     time.Time

@@ -232,7 +232,31 @@ func (p *Policy) readRule(n *yaml.Node, r *policyRule) problem.List {
 	case len(r.NonResourceURLs) > 0 && len(r.Resources)+len(r.Namespaces) > 0:
 		return p.invalid(n, "a rule is for resources or for nonResourceURLs, not for both")
 	}
+	if wrong := r.wrong(); wrong != "" {
+		return p.invalid(n, wrong)
+	}
 	return p.checkStages(n, r.OmitStages)
+}
+
+// wrong says what the API server would not take of a rule's resources and URLs
+// (k8s.io/apiserver v0.36.3, pkg/apis/audit/validation/validation.go).
+func (r *policyRule) wrong() string {
+	for _, url := range r.NonResourceURLs {
+		if star := strings.IndexByte(url, '*'); url != "*" && (!strings.HasPrefix(url, "/") || star >= 0 && star < len(url)-1) {
+			return "nonResourceURLs has " + problem.Quote(url) + "; it is to begin with / and may have one * at its end"
+		}
+	}
+	for _, g := range r.Resources {
+		switch {
+		case g.Group != "" && g.Group != "*" && strings.ContainsFunc(g.Group, func(c rune) bool {
+			return c != '-' && c != '.' && (c < 'a' || c > 'z') && (c < '0' || c > '9')
+		}):
+			return "group " + problem.Quote(g.Group) + " is no API group, such as rbac.authorization.k8s.io, without a version"
+		case len(g.ResourceNames) > 0 && len(g.Resources) == 0:
+			return "resourceNames are of resources, which are to be named beside them"
+		}
+	}
+	return ""
 }
 
 // logs is the level at which a rule has the answer to a request logged.
