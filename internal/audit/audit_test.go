@@ -264,6 +264,21 @@ func TestNothingOfTokens(t *testing.T) {
 	}
 }
 
+// A flood of one rule hides no other's finding, and is said.
+func TestFlood(t *testing.T) {
+	var log strings.Builder
+	for i := range maxFindings + 5 {
+		e := minted(operator.Username(), Account{"kube-system", fmt.Sprint("sa-", i)}, `null`)
+		e.code, e.request = 403, ""
+		log.WriteString(at(time.Duration(i)).line(e))
+	}
+	report := read(t, expected(), log.String()+text(minted("alice", fenced, `["vault"]`)))
+	got := lines(report.Problems)
+	if len(report.Problems) != maxFindings+2 || !strings.Contains(got, "[audit-requester]") || !strings.Contains(got, "5 events went uncounted [too-many-problems]") {
+		t.Errorf("%d problems", len(report.Problems))
+	}
+}
+
 // Without specifications, findings are those that need none.
 func TestUnspecified(t *testing.T) {
 	e := minted("alice", fenced, `["vault"]`)

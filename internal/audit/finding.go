@@ -8,7 +8,8 @@ import (
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
-// maxFindings bounds the findings that are kept apart.
+// maxFindings bounds the findings of a rule that are kept apart: whoever has
+// itself refused a million tokens hides nothing but refusals.
 const maxFindings = 1000
 
 // findingKey is what a finding says. Events that say the same are one finding.
@@ -38,10 +39,11 @@ func (t *tally) find(at place, o observation) {
 	key := findingKey{o.rule, o.says}
 	f := t.found[key]
 	if f == nil {
-		if len(t.found) >= maxFindings {
+		if t.kinds[o.rule] >= maxFindings {
 			t.lost++
 			return
 		}
+		t.kinds[o.rule]++
 		f = &finding{reasons: map[string]struct{}{}, severity: o.severity, hint: o.hint}
 		t.found[key] = f
 	}
@@ -72,7 +74,7 @@ func (t *tally) problems() problem.List {
 	if t.lost > 0 {
 		all = append(all, problem.Problem{
 			Rule: problem.TooManyProblems, Position: problem.Position{Subject: "audit log"},
-			Message: fmt.Sprintf("there are more than %d findings or %d requesters and accounts; %s went uncounted", maxFindings, maxRows, problem.Plural(t.lost, "event")),
+			Message: fmt.Sprintf("there are more than %d findings of a rule or %d requesters and accounts; %s went uncounted", maxFindings, maxRows, problem.Plural(t.lost, "event")),
 			Hint:    "look into a part of the log, with --since and --until",
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
 // Bounds of what is kept, whatever a log holds.
@@ -32,9 +34,10 @@ type tally struct {
 	used     map[Account]place // the last token that ESO was given
 	kubelets Kubelets
 	found    map[findingKey]*finding
-	lost     int // findings and rows past the bounds
-	unlike   int // events that may have been seen before
-	requests int // for tokens
+	kinds    map[problem.Rule]int // findings
+	lost     int                  // findings and rows past the bounds
+	unlike   int                  // events that may have been seen before
+	requests int                  // for tokens
 	dups     int
 	file     string
 }
@@ -58,7 +61,7 @@ func newTally(in *Input) *tally {
 	t := &tally{
 		in: in, eso: map[string]bool{}, fences: map[Account]*Fence{}, guarded: map[string]Account{}, rooms: map[string]bool{},
 		seen: map[[16]byte]struct{}{}, rows: map[rowKey]*row{}, nodes: map[string]struct{}{}, pods: map[Account]struct{}{},
-		used: map[Account]place{}, found: map[findingKey]*finding{},
+		used: map[Account]place{}, found: map[findingKey]*finding{}, kinds: map[problem.Rule]int{},
 	}
 	for _, a := range in.ESO {
 		t.eso[a.Username()] = true
