@@ -196,3 +196,23 @@ func TestPolicyOmitsAnswers(t *testing.T) {
 		t.Error(lines(problems))
 	}
 }
+
+// Whatever is read as a policy can be merged, and lacks nothing then.
+func FuzzPolicy(f *testing.F) {
+	f.Add(PolicyText)
+	f.Add(policyStart + nodesNone + catchAllHigh)
+	f.Add(policyStart + "- &a {level: Metadata}\n- *a\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, problems := ParsePolicy("p.yaml", strings.NewReader(text))
+		if (p == nil) == (len(problems) == 0) {
+			t.Fatalf("%v %s", p, lines(problems))
+		}
+		if p == nil || p.omits {
+			return
+		}
+		merged, _, problems, err := p.Merge()
+		if err != nil || len(problems) > 0 {
+			t.Fatalf("%v %s\n%s", err, lines(problems), merged)
+		}
+	})
+}
