@@ -28,7 +28,7 @@ func walk(object []byte, take func(key, value []byte) bool) bool {
 		if end = valueEnd(rest); end < 0 || end == len(rest) {
 			return false
 		}
-		if bytes.IndexByte(key, '\\') >= 0 || !take(key, rest[:end]) {
+		if bytes.IndexByte(key, '\\') >= 0 || !utf8.Valid(key) || !take(key, rest[:end]) {
 			return false
 		}
 		if rest[end] != ',' {
@@ -173,7 +173,14 @@ func plainSpec(value []byte, b *body) bool {
 
 // plainList takes a list of strings.
 func plainList(value []byte, to *[]string) bool {
-	if string(value) == "null" || string(value) == "[]" {
+	if string(value) == "null" {
+		return *to == nil
+	}
+	if *to != nil {
+		return false // twice
+	}
+	*to = []string{}
+	if string(value) == "[]" {
 		return true
 	}
 	for rest := value; len(rest) > 1; {
@@ -203,6 +210,9 @@ func decodePlain(data []byte) (*event, bool) {
 		case "user":
 			return plainUser(value, &e.User)
 		case "impersonatedUser":
+			if e.ImpersonatedUser != nil {
+				return false // twice: encoding/json makes one of both
+			}
 			e.ImpersonatedUser = &user{}
 			return plainUser(value, e.ImpersonatedUser)
 		case "objectRef":
@@ -210,12 +220,17 @@ func decodePlain(data []byte) (*event, bool) {
 		case "responseStatus":
 			return plainStatus(value, &e.ResponseStatus)
 		case "requestObject":
+			twice := e.RequestObject != nil
 			e.RequestObject, fine = plainBody(value)
-			return fine
+			return fine && !twice
 		case "responseObject":
+			twice := e.ResponseObject != nil
 			e.ResponseObject, fine = plainBody(value)
-			return fine
+			return fine && !twice
 		case "annotations":
+			if e.Annotations != nil {
+				return false
+			}
 			e.Annotations = map[string]string{}
 			return walk(value, func(key, value []byte) bool {
 				var text string
@@ -262,16 +277,27 @@ func (e *event) text(key []byte) *string {
 
 func plainUser(value []byte, to *user) bool {
 	return walk(value, func(key, value []byte) bool {
-		if string(key) == "username" {
+		switch string(key) {
+		case "username":
 			return plain(value, &to.Username)
+		case "uid", "groups", "extra":
+			return true
+		default: // encoding/json takes names in other cases as well
+			return false
 		}
-		return true
 	})
 }
 
 func plainStatus(value []byte, to *responseStatus) bool {
 	return walk(value, func(key, value []byte) bool {
-		return string(key) != "code" || json.Unmarshal(value, &to.Code) == nil
+		switch string(key) {
+		case "code":
+			return json.Unmarshal(value, &to.Code) == nil
+		case "kind", "apiVersion", "metadata", "status", "message", "reason", "details":
+			return true
+		default:
+			return false
+		}
 	})
 }
 
@@ -288,7 +314,10 @@ func plainRef(value []byte, to *objectRef) bool {
 			return plain(value, &to.Name)
 		case "apiGroup":
 			return plain(value, &to.APIGroup)
+		case "uid", "apiVersion", "resourceVersion":
+			return true
+		default:
+			return false
 		}
-		return true
 	})
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,7 +48,10 @@ func TestWalkIsJSON(t *testing.T) {
 func FuzzWalk(f *testing.F) {
 	for _, e := range []logged{minted(operator.Username(), fenced, `["vault","x\\"]`), {verb: "get", uri: "/healthz", as: "bob"}} {
 		line := at(0).line(e)
-		f.Add([]byte(line[:len(line)-1]))
+		line = line[:len(line)-1]
+		f.Add([]byte(line))
+		f.Add([]byte(strings.Replace(line, "username", "uSername", 1)))               // found by fuzzing
+		f.Add([]byte(strings.Replace(line, "k8s.io/reason", "k8\x91s.io/reason", 1))) // this, too
 	}
 	f.Fuzz(func(t *testing.T, line []byte) { sameAsJSON(t, line) })
 }
