@@ -22,6 +22,8 @@ type reporter struct {
 	severity problem.Severity
 	// verdicts are a proof's, for machines.
 	verdicts map[string]string
+	// audit is what audit counted, for machines.
+	audit any
 	// machine is where formats for machines go. Text goes to standard error.
 	machine io.Writer
 }
@@ -48,7 +50,7 @@ func (r *reporter) report(problems problem.List, sources []schema.Source) error 
 	} else {
 		folder, _ = os.Getwd() // without it, names lose their folders
 	}
-	options := format.Options{Style: r.style(sources), Version: buildVersion(), Folder: folder, Verdicts: r.verdicts}
+	options := format.Options{Style: r.style(sources), Version: buildVersion(), Folder: folder, Verdicts: r.verdicts, Audit: r.audit}
 	if err := format.Write(to, r.format, problems.AtLeast(r.severity), options); err != nil {
 		return failed(fmt.Errorf("writing problems: %w", err))
 	}

@@ -57,7 +57,7 @@ func arrange(root *cobra.Command) {
 		commands []string
 	}{
 		{"Write and check:", []string{"init", "adopt", "vet", "render", "push", "offboard"}},
-		{"Prove:", []string{"verify", "who-can", "diff"}},
+		{"Prove:", []string{"verify", "who-can", "diff", "audit"}},
 		{"Look up:", []string{"explain", "schema", "version", "help"}},
 		{"Set up:", []string{"completion", "man"}},
 	}

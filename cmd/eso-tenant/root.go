@@ -106,7 +106,7 @@ Without a command, it is a KRM function: a ResourceList on standard input.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newInit(s), newAdopt(s), newVerify(s), newWhoCan(s), newDiff(s), newVet(s), newRender(s), newPush(s), newOffboard(s), newVersion(s))
+	root.AddCommand(newInit(s), newAdopt(s), newVerify(s), newWhoCan(s), newDiff(s), newAudit(s), newVet(s), newRender(s), newPush(s), newOffboard(s), newVersion(s))
 	root.AddCommand(newExplain(s), newSchema(s), newCompletion(s), newMan(s))
 	completeFlags(root)
 	arrange(root)

@@ -33,6 +33,21 @@ var withoutExample = map[problem.Rule]string{
 	problem.AllowInvalid:     "is about an allow file: tests of fn",
 	problem.AllowExpired:     "is about an allow file and a date: tests of fn",
 	problem.AllowUnused:      "is about an allow file: tests of fn",
+
+	problem.AuditRequester:     "is about an audit log: tests of audit",
+	problem.AuditOutside:       "is about an audit log: tests of audit",
+	problem.AuditAudience:      "is about an audit log: tests of audit",
+	problem.AuditRefused:       "is about an audit log: tests of audit",
+	problem.AuditUnused:        "is about an audit log: tests of audit",
+	problem.AuditLegacyToken:   "is about an audit log: tests of audit",
+	problem.AuditImpersonation: "is about an audit log: tests of audit",
+	problem.AuditFenceChanged:  "is about an audit log: tests of audit",
+	problem.AuditLogLevel:      "is about an audit log: tests of audit",
+	problem.AuditLogSecret:     "is about an audit log: tests of audit",
+	problem.AuditLogIncomplete: "is about an audit log: tests of audit",
+	problem.AuditPolicyInvalid: "is about an audit policy: tests of audit",
+	problem.AuditPolicyLevel:   "is about an audit policy: tests of audit",
+	problem.AuditPolicySecret:  "is about an audit policy: tests of audit",
 }
 
 // beside are other problems that an example gives, and why.

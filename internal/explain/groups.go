@@ -54,4 +54,10 @@ var groups = []group{
 	{"The proof: what leaves it open", []problem.Rule{
 		problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired, problem.AllowUnused,
 	}},
+	{"Audit logs and their policies", []problem.Rule{
+		problem.AuditRequester, problem.AuditOutside, problem.AuditAudience, problem.AuditRefused, problem.AuditUnused,
+		problem.AuditLegacyToken, problem.AuditImpersonation, problem.AuditFenceChanged,
+		problem.AuditLogLevel, problem.AuditLogSecret, problem.AuditLogIncomplete,
+		problem.AuditPolicyInvalid, problem.AuditPolicyLevel, problem.AuditPolicySecret,
+	}},
 }

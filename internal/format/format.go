@@ -19,6 +19,7 @@
 //	  hint      what to do
 //	errors      how many of the problems are errors
 //	warnings    how many are warnings
+//	audit       of audit only: what was read, and who asked for which tokens
 package format
 
 import (
@@ -53,6 +54,8 @@ type Options struct {
 	Folder string
 	// Verdicts are a proof's, by what they are about, for JSON.
 	Verdicts map[string]string
+	// Audit is what audit counted, for JSON.
+	Audit any
 }
 
 // Write writes the problems. All formats but Text and GitHub say it, too, if
@@ -65,7 +68,7 @@ func Write(w io.Writer, f Format, l problem.List, o Options) error {
 	case Text:
 		err = sorted.WriteText(&b, o.Style)
 	case JSON:
-		err = writeJSON(&b, sorted, o.Verdicts)
+		err = writeJSON(&b, sorted, o)
 	case SARIF:
 		err = writeSARIF(&b, sorted, o)
 	case JUnit:

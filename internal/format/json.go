@@ -15,6 +15,7 @@ type jsonReport struct {
 	Warnings int           `json:"warnings"`
 	// Verdicts are those of verify: proven, accepted, not-proven or breached, for mint, write and read.
 	Verdicts map[string]string `json:"verdicts,omitempty"`
+	Audit    any               `json:"audit,omitempty"`
 }
 
 type jsonProblem struct {
@@ -30,8 +31,8 @@ type jsonProblem struct {
 	Hint     string           `json:"hint,omitempty"`
 }
 
-func writeJSON(w io.Writer, l problem.List, verdicts map[string]string) error {
-	report := jsonReport{Problems: []jsonProblem{}, Errors: l.Errors(), Warnings: len(l) - l.Errors(), Verdicts: verdicts}
+func writeJSON(w io.Writer, l problem.List, o Options) error {
+	report := jsonReport{Problems: []jsonProblem{}, Errors: l.Errors(), Warnings: len(l) - l.Errors(), Verdicts: o.Verdicts, Audit: o.Audit}
 	for _, p := range l {
 		one := jsonProblem{
 			Rule: p.Rule, Severity: level(p),

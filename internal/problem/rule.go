@@ -140,6 +140,22 @@ const (
 	AllowInvalid     Rule = "allow-invalid"
 	AllowExpired     Rule = "allow-expired"
 	AllowUnused      Rule = "allow-unused"
+
+	// Audit logs and their policies.
+	AuditRequester     Rule = "audit-requester"
+	AuditOutside       Rule = "audit-outside"
+	AuditAudience      Rule = "audit-audience"
+	AuditRefused       Rule = "audit-refused"
+	AuditUnused        Rule = "audit-unused"
+	AuditLegacyToken   Rule = "audit-legacy-token"
+	AuditImpersonation Rule = "audit-impersonation"
+	AuditFenceChanged  Rule = "audit-fence-changed"
+	AuditLogLevel      Rule = "audit-log-level"
+	AuditLogSecret     Rule = "audit-log-secret"
+	AuditLogIncomplete Rule = "audit-log-incomplete"
+	AuditPolicyInvalid Rule = "audit-policy-invalid"
+	AuditPolicyLevel   Rule = "audit-policy-level"
+	AuditPolicySecret  Rule = "audit-policy-secret"
 )
 
 // Info is what is known about a rule.
@@ -282,4 +298,19 @@ var rules = map[Rule]Info{
 	AllowInvalid:     {Error, "what is accepted has a rule, a reason and an end"},
 	AllowExpired:     {Error, "what is accepted is not accepted for ever"},
 	AllowUnused:      {Warning, "what is accepted is there"},
+
+	AuditRequester:     {Error, "nobody but the operator was given a token of a fenced service account"},
+	AuditOutside:       {Error, "the operator was given tokens of fenced service accounts only"},
+	AuditAudience:      {Error, "the operator was given tokens for declared audiences only"},
+	AuditRefused:       {Warning, "nobody was refused a token that concerns the fence, or a change of it"},
+	AuditUnused:        {Warning, "every fenced service account is used"},
+	AuditLegacyToken:   {Error, "no Secret was written or used that holds a token without end"},
+	AuditImpersonation: {Error, "nobody acted as the operator or as a fenced service account"},
+	AuditFenceChanged:  {Error, "the fence's own objects were changed by those who deliver them only"},
+	AuditLogLevel:      {Error, "an audit log says which tokens were asked for"},
+	AuditLogSecret:     {Error, "an audit log holds no token and no content of a Secret"},
+	AuditLogIncomplete: {Warning, "every line of an audit log is an event that can be read"},
+	AuditPolicyInvalid: {Error, "an audit policy is one that the API server takes"},
+	AuditPolicyLevel:   {Error, "an audit policy logs what the fence is judged by"},
+	AuditPolicySecret:  {Error, "an audit policy writes no token and no content of a Secret into the log"},
 }
