@@ -87,9 +87,8 @@ func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   programName,
 		Short: "Fence External Secrets Operator, tenant by tenant",
-		Long: `eso-tenant turns one small specification per tenant into the manifests that
-fence External Secrets Operator: restricted service accounts, Roles to mint
-tokens for just these, and its own role without the right to mint for any.
+		Long: `eso-tenant expands one small specification per tenant into the manifests that
+fence External Secrets Operator, and proves that the fence holds.
 
 Without a command, it is a KRM function: a ResourceList on standard input.`,
 		Example:       `  eso-tenant render examples/fleet -o rendered`,
