@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -17,10 +16,12 @@ import (
 
 	"github.com/eso-tenant/eso-tenant/fn"
 	"github.com/eso-tenant/eso-tenant/internal/adopt"
+	"github.com/eso-tenant/eso-tenant/internal/audit"
 	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/kubectl"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 	"github.com/eso-tenant/eso-tenant/internal/scaffold"
+	"github.com/eso-tenant/eso-tenant/internal/verify"
 	"github.com/eso-tenant/eso-tenant/schema"
 )
 
@@ -66,7 +67,7 @@ func newAdopt(s streams) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.auditLog, "audit-log", "", "audit log `file` (JSON lines; .gz): what ESO minted")
+	flags.StringVar(&o.auditLog, "audit-log", "", "audit log `file`, folder or pattern: what ESO minted")
 	flags.StringVar(&o.cluster, "cluster", "", "`name` of the Platform (default \""+adopt.DefaultCluster+"\")")
 	flags.StringVar(&o.context, "context", "", "with --live: the kubeconfig's `context`")
 	flags.BoolVar(&o.live, "live", false, "ask the cluster, by kubectl")
@@ -104,7 +105,11 @@ func (s streams) adopt(ctx context.Context, o adoptOptions, report *reporter) er
 		progress.stop()
 	}
 	if result != nil && o.auditLog != "" {
-		problems = append(problems, readAuditLog(result, o.auditLog)...)
+		found, err := s.explainMints(ctx, result, o.auditLog)
+		if err != nil {
+			return failed(err)
+		}
+		problems = append(problems, found...)
 	}
 	if err := report.report(problems, nil); err != nil {
 		return err
@@ -170,16 +175,35 @@ func liveGenerators(ctx context.Context, kubeContext string) ([]inventory.Object
 	return set.Objects, nil
 }
 
-func readAuditLog(result *adopt.Result, file string) problem.List {
-	log, err := os.Open(file)
+// explainMints reads an audit log for what ESO minted, and has the result
+// explain it. Of what else audit would find, only what was not read is said.
+func (s streams) explainMints(ctx context.Context, result *adopt.Result, name string) (problem.List, error) {
+	operator := audit.Account{Namespace: result.Operator.Namespace, Name: result.Operator.ServiceAccount}
+	logs, problems := audit.Find([]string{name}, s.in)
+	report, err := audit.Read(ctx, logs, &audit.Input{ESO: []audit.Account{operator}})
 	if err != nil {
-		if named := (*fs.PathError)(nil); errors.As(err, &named) {
-			err = named.Err
-		}
-		return problem.List{{Rule: problem.SourceUnreadable, Position: problem.Position{File: file}, Message: "this cannot be read: " + err.Error()}}
+		return nil, fmt.Errorf("reading the audit log: %w", err)
 	}
-	defer log.Close()
-	return result.ReadAuditLog(file, log)
+	for _, p := range report.Problems {
+		switch {
+		case p.Rule == problem.AuditLogIncomplete && report.Coverage.Events == 0:
+			p.Severity = problem.Error // nothing was read, so nothing is known
+		case !slices.Contains([]problem.Rule{problem.AuditLogIncomplete, problem.AuditLogSecret, problem.SourceUnreadable}, p.Rule):
+			continue
+		}
+		problems = append(problems, p)
+	}
+	if problems.Errors() > 0 {
+		return problems, nil
+	}
+	var minted []adopt.Minted
+	for i := range report.Rows {
+		row := &report.Rows[i]
+		if row.Requester == operator.Username() && row.As == "" && row.Given > 0 {
+			minted = append(minted, adopt.Minted{Account: verify.Account(row.Account), Count: row.Given})
+		}
+	}
+	return append(problems, result.Explain(name, minted)...), nil
 }
 
 // checkNew refuses a folder with something in it: nothing is overwritten.
