@@ -23,6 +23,9 @@ const (
 type Admission struct {
 	Engine          AdmissionEngine
 	MaxTokenSeconds int // the longest life of a token that ESO may ask for
+	// Writers are the users who may change the fence's own objects; none: nothing
+	// keeps others from it but RBAC.
+	Writers []string
 }
 
 // defaultTokenSeconds is what the API server gives a token whose life nobody
@@ -48,9 +51,9 @@ func (r *platformReader) admission(n, cluster *node) Admission {
 	if engine := n.get("engine"); engine != nil && !engine.bad && !slices.Contains([]AdmissionEngine{ValidatingAdmissionPolicy, NoAdmission}, a.Engine) {
 		r.notYetField(engine, "admission.engine")
 	}
-	if writers := n.get("writers"); writers != nil {
-		r.notYetField(writers, "admission.writers")
-	}
+	a.Writers = n.get("writers").strs()
+	slices.Sort(a.Writers)
+	a.Writers = slices.Compact(a.Writers)
 	r.admissionSupported(a, cluster.get("kubernetes"))
 	return a
 }

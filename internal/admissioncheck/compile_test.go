@@ -15,8 +15,9 @@ import (
 // TestCompiles compiles each expression as the first API server that serves the policies does for a new one: with what
 // the release before it knew.
 func TestCompiles(t *testing.T) {
-	for _, minor := range []uint{29, 37} {
-		for _, p := range render(t).policies {
+	policies := render(t).policies
+	for minor := uint(29); minor <= 37; minor++ {
+		for _, p := range policies {
 			for _, complaint := range complaints(t, p, minor) {
 				t.Errorf("Kubernetes 1.%d: %s", minor, complaint)
 			}
@@ -63,11 +64,15 @@ func complaints(t *testing.T, p *admissionv1.ValidatingAdmissionPolicy, minor ui
 func TestTypes(t *testing.T) {
 	checker := &validating.TypeChecker{SchemaResolver: types{}, RestMapper: types{}}
 	for _, p := range render(t).policies {
+		rule := p.Spec.MatchConstraints.ResourceRules[0]
+		if rule.APIVersions[0] == "*" || rule.Resources[0] == "pods/exec" {
+			continue // the API server does not check these: it does not know which types there are
+		}
 		p = allToo(p)
 		for _, w := range checker.Check(p) {
 			t.Errorf("%s: %s: %s", p.Name, w.FieldRef, w.Warning)
 		}
-		p.Spec.Validations[0].Expression += " && has(object.spec.misspelt)"
+		p.Spec.Validations[0].Expression += " && has(object.metadata.misspelt)"
 		if len(checker.Check(p)) == 0 {
 			t.Errorf("%s: the type checker does not see a field that is not there", p.Name)
 		}
@@ -115,7 +120,7 @@ func TestQuestions(t *testing.T) {
 func TestNoTenantData(t *testing.T) {
 	all := render(t)
 	for _, p := range all.policies {
-		for _, name := range []string{"web", "shop", "vault", "wide", "everyone"} {
+		for _, name := range []string{"web", "shop", "vault-access", "everyone"} {
 			if strings.Contains(fmt.Sprint(p.Spec), "'"+name) {
 				t.Errorf("%s names %s", p.Name, name)
 			}

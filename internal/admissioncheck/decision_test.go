@@ -29,7 +29,27 @@ const (
 	byPod      = "no pod runs as"
 )
 
+// decisions are all that the policies are held to, but those where ESO has all rights.
 func decisions() []decision {
+	return slices.Concat(tokenDecisions(), operatorDecisions(), storeDecisions(), fenceDecisions(), clusterDecisions())
+}
+
+// operatorDecisions are about each of ESO's service accounts, by all names that they may have.
+func operatorDecisions() []decision {
+	var all []decision
+	for _, name := range []string{"blue-external-secrets", "blue-webhook", "external-secrets-webhook", "blue-cert-controller", "external-secrets-cert-controller"} {
+		who := account("eso", name)
+		all = append(
+			all,
+			decision{name + " mints for nobody's", mint(who, "somebody", "default"), byAudience},
+			decision{name + " makes a token Secret", secret(who, "kube-system", tokenType, "default"), byESO},
+			decision{name + " changes its own", secretChange(who, "somebody", tokenType, "default", "default"), byESO},
+		)
+	}
+	return all
+}
+
+func tokenDecisions() []decision {
 	four := []string{"one", "two", "three", "four"}
 	return []decision{
 		// What ESO mints.
@@ -163,10 +183,10 @@ func TestObserved(t *testing.T) {
 
 // TestSettings: with engine none there is no policy, and with the longest life another number another bound.
 func TestSettings(t *testing.T) {
-	if c := render(t, "{maxTokenSeconds: 3600}", "{engine: none}"); len(c.policies)+len(c.bindings) > 0 {
+	if c := render(t, "{maxTokenSeconds: 3600, ", "{engine: none, "); len(c.policies)+len(c.bindings) > 0 {
 		t.Errorf("engine none has %d policies and %d bindings", len(c.policies), len(c.bindings))
 	}
-	c := render(t, "{maxTokenSeconds: 3600}", "{maxTokenSeconds: 7200}")
+	c := render(t, "{maxTokenSeconds: 3600, ", "{maxTokenSeconds: 7200, ")
 	for life, want := range map[int64]bool{7200: true, 7201: false} {
 		if v := c.judge(t, c.hooks(), mint(controller, "web", "vault-access-sa", seconds(life))); (v.refused == "") != want {
 			t.Errorf("%d seconds: %q", life, v.refused)
@@ -212,6 +232,9 @@ func allRights() []decision {
 		{"a member", mint(member, "web", "default"), ""},
 		{"a token Secret", secret(administrator, "kube-system", tokenType, "default"), ""},
 		{"ESO's token Secret", secret(controller, "kube-system", tokenType, "default"), byESO},
+		{"a service account's end", deletes(administrator, serviceAccounts, "kube-system/coredns", `{}`), ""},
+		{"a store where a namespace is nobody's", makes(member, secretStore, "somebody/x", `{spec: {provider: {fake: {data: []}}}}`), ""},
+		{"a tenant's store", makes(member, secretStore, "web/vault", vault), byReference},
 	}
 }
 
