@@ -58,6 +58,25 @@ func (r *platformReader) admission(n, cluster *node) Admission {
 	return a
 }
 
+// writers: who delivers the fence has to be able to, and who is fenced is none
+// of them.
+func (r *platformReader) writers(n *node, p *Platform) {
+	const at = "admission.writers"
+	for _, item := range n.list() {
+		for _, account := range p.ESO.ServiceAccounts() {
+			if item.text == "system:serviceaccount:"+p.ESO.Namespace+":"+account {
+				r.report(item, problem.AdmissionWriters, at, problem.Quote(item.text)+" is External Secrets Operator, which the fence is around", "name who applies what is rendered")
+			}
+		}
+	}
+	if n == nil || anyBad(n) || p.Flux == nil || p.Flux.ServiceAccountName == "" {
+		return
+	}
+	if applier := "system:serviceaccount:" + p.Flux.Namespace + ":" + p.Flux.ServiceAccountName; !slices.Contains(p.Admission.Writers, applier) {
+		r.report(n, problem.AdmissionWriters, at, "Flux applies the fence as "+applier+", which is not among them, and would be refused", "add it")
+	}
+}
+
 // admissionSupported: a cluster that does not know the policies would refuse
 // them, and whoever applies them with the rest would apply nothing.
 func (r *platformReader) admissionSupported(a Admission, version *node) {

@@ -134,6 +134,7 @@ func tokenDecisions() []decision {
 		{"the token controller fills one in", secretChange(tokens, "web", tokenType, "vault-access-sa", "vault-access-sa"), ""},
 		{"the controller manager fills one in", secretChange(managers, "shop", tokenType, "vault-access-sa", "vault-access-sa"), ""},
 		{"a Secret made a fenced account's", secretChange(member, "shop", tokenType, "default", "vault-access-sa"), byAccount},
+		{"a token Secret of nobody's is changed", secretChange(member, "web", bootstrapType, "", ""), ""},
 		{"a Secret given an account", secretChange(member, "web", tokenType, "", "vault-access-sa"), byTenant},
 
 		// Pods.

@@ -85,6 +85,7 @@ func fenceDecisions() []decision {
 		{"T15 another identity", changes(member, serviceAccounts, fencedSA, delivers, but(delivers, "role-arn: web", "role-arn: pay")), byUse},
 		{"T15 one identity more", changes(member, serviceAccounts, fencedSA, delivers, but(delivers, "annotations: {", "annotations: {iam.gke.io/gcp-service-account: x, ")), byUse},
 		{"its identity is taken", changes(member, serviceAccounts, fencedSA, delivers, but(delivers, "eks.amazonaws.com/role-arn: web", "")), byUse},
+		{"one identity of two is taken", changes(member, serviceAccounts, fencedSA, but(delivers, "annotations: {", "annotations: {a: b, "), but(delivers, "eks.amazonaws.com/role-arn: web", "a: b")), byUse},
 		{"all annotations are taken", changes(member, serviceAccounts, fencedSA, delivers, but(delivers, ", annotations: {eks.amazonaws.com/role-arn: web}", "")), byUse},
 		{"an identity where there was none", changes(member, serviceAccounts, fencedSA, `{}`, `{metadata: {annotations: {eks.amazonaws.com/role-arn: pay}}}`), byUse},
 		{"another label", changes(member, serviceAccounts, fencedSA, delivers, but(delivers, "a: b", "a: c")), byUse},

@@ -191,6 +191,7 @@ func storeDecisions() []decision {
 		{"a member's state of a generator", makes(member, generators1+"GeneratorState", "web/x", `{spec: {resource: {kind: Webhook}, state: {}}}`), byGenerator},
 		{"T4 a cluster's webhook", makes(administrator, generators1+"ClusterGenerator", "/x", `{spec: {kind: Webhook, generator: {webhookSpec: {url: x}}}}`), byGenerator},
 		{"T4 a cluster's webhook by another name", makes(administrator, generators1+"ClusterGenerator", "/x", `{spec: {kind: Password, generator: {webhookSpec: {url: x}}}}`), byGenerator},
+		{"T4 a cluster's webhook beside a password", makes(administrator, generators1+"ClusterGenerator", "/x", `{spec: {kind: Password, generator: {passwordSpec: {}, webhookSpec: {url: x}}}}`), byGenerator},
 		{"T4 a cluster's webhook by another spec", makes(administrator, generators1+"ClusterGenerator", "/x", `{spec: {kind: Webhook, generator: {passwordSpec: {}}}}`), byGenerator},
 	})
 }

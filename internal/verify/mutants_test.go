@@ -38,6 +38,7 @@ metadata: {name: eu-1}
 spec:
   externalSecrets: {version: v2.9.0, features: [clusterSecretStores, pushSecrets]}
   enforcement: enforce
+  admission: {writers: ["system:serviceaccount:flux-system:applier"]}
   providers:
     vault:
       audiences: [vault]
@@ -528,7 +529,7 @@ func TestMutantsUnderPolicies(t *testing.T) {
 // policy is about it.
 var closes = []problem.Rule{
 	problem.MintAny, problem.MintTokenSecret, problem.MintBootstrapToken, problem.MintAttest, problem.MintPod,
-	problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod,
+	problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod, problem.StoreWritable,
 }
 
 // besides are rules that are broken under policies only, and why.
