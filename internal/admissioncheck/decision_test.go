@@ -31,7 +31,12 @@ const (
 
 // decisions are all that the policies are held to, but those where ESO has all rights.
 func decisions() []decision {
-	return slices.Concat(tokenDecisions(), operatorDecisions(), storeDecisions(), fenceDecisions(), clusterDecisions())
+	return slices.Concat(aboutPolicies(), clusterDecisions(actors()))
+}
+
+// aboutPolicies are all but what each controller of the cluster does.
+func aboutPolicies() []decision {
+	return slices.Concat(tokenDecisions(), operatorDecisions(), storeDecisions(), fenceDecisions())
 }
 
 // operatorDecisions are about each of ESO's service accounts, by all names that they may have.

@@ -6,11 +6,11 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// clusterDecisions are what every controller of a plain cluster may do outside of tenants' namespaces and ESO's: all of it,
-// and all that it does to pods, Secrets and service accounts that are not the fence's inside them.
-func clusterDecisions() []decision {
+// clusterDecisions are what controllers of a plain cluster may do outside of tenants' namespaces and ESO's: all of it, and all
+// that they do to pods and service accounts that are not the fence's inside them.
+func clusterDecisions(actors []user.Info) []decision {
 	var all []decision
-	for _, who := range actors() {
+	for _, who := range actors {
 		for what, q := range map[string]request{
 			"a pod":                    pod(who, "kube-system", "coredns"),
 			"a tenant's pod":           pod(who, "web", "default"),

@@ -182,6 +182,7 @@ func storeDecisions() []decision {
 		{"T1 an STS token", makes(member, generators1+"STSSessionToken", "web/x", `{spec: {region: x}}`), byGenerator},
 		{"T1 a Quay token", makes(member, generators1+"QuayAccessToken", "web/x", `{spec: {url: x}}`), byGenerator},
 		{"T1 a GitHub token", makes(member, generators1+"GithubAccessToken", "web/x", `{spec: {url: x}}`), byGenerator},
+		{"T4 a webhook elsewhere", changes(member, generators1+"Webhook", "web/x", `{spec: {url: x}}`, `{spec: {url: "http://169.254.169.254/"}}`), byGenerator},
 		{"a generator to come", makes(member, generators1+"Tomorrow", "web/x", `{spec: {}}`), byGenerator},
 		{"a generator in a version to come", makes(member, "generators.external-secrets.io/v1/Webhook", "web/x", `{spec: {}}`), byGenerator},
 		{"Vault's dynamic secret", makes(member, generators1+"VaultDynamicSecret", "web/x", dynamic), ""},
