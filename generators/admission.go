@@ -23,7 +23,7 @@ type policy struct {
 
 // admission makes the policies of the Platform.
 func admission(x *Expander) []Object {
-	shapes := []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy, storePolicy}
+	shapes := []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy, storePolicy, referencePolicy}
 	if len(x.platform.Admission.Writers) > 0 {
 		shapes = append(shapes, rolePolicy, accountPolicy, namespacePolicy, execPolicy)
 	}

@@ -41,22 +41,33 @@ func storePolicy(p *schema.Platform) policy {
 			on("CREATE UPDATE", storeGroup, "*", "secretstores clustersecretstores"),
 			on("CREATE UPDATE", generatorGroup, "*", "*"),
 		},
-		conditions:  []admissionv1.MatchCondition{{Name: "changed", Expression: "request.operation == 'CREATE' || object.spec != oldObject.spec"}},
+		conditions:  []admissionv1.MatchCondition{changed},
 		variables:   storeVariables(p),
 		validations: storeValidations(p),
+	}
+}
+
+// changed leaves out updates that leave the spec as it is.
+var changed = admissionv1.MatchCondition{Name: "changed", Expression: "request.operation == 'CREATE' || object.spec != oldObject.spec"}
+
+// boundVariables are those by which a policy knows whether it is about a
+// namespace: a tenant's, ESO's own, or none.
+func boundVariables(p *schema.Platform) []admissionv1.Variable {
+	return []admissionv1.Variable{
+		{Name: "namespace", Expression: "request.?namespace.orValue('')"}, // what is in none has no field for it
+		{Name: "tenants", Expression: controller(p) + virtual(tenantNamespaces, "variables.namespace")},
+		// A Namespace that is not ours has no label. ESO then holds a grant of its name.
+		{Name: "bound", Expression: "variables.namespace in ['', " + quote(p.ESO.Namespace) + "] || namespaceObject.metadata.?labels[?" + quote(LabelTenant) + "].hasValue() || " +
+			byName("variables.tenants", "variables.namespace")},
 	}
 }
 
 func storeVariables(p *schema.Platform) []admissionv1.Variable {
 	own := quote(p.ESO.Namespace)
 	return slices.Concat(
+		boundVariables(p),
 		[]admissionv1.Variable{
-			{Name: "namespace", Expression: "request.?namespace.orValue('')"}, // what is in none has no field for it
 			{Name: "shared", Expression: "request.kind.kind == 'ClusterSecretStore'"},
-			{Name: "tenants", Expression: controller(p) + virtual(tenantNamespaces, "variables.namespace")},
-			// A Namespace that is not ours has no label. ESO then holds a grant of its name.
-			{Name: "bound", Expression: "variables.namespace in ['', " + own + "] || namespaceObject.metadata.?labels[?" + quote(LabelTenant) + "].hasValue() || " +
-				byName("variables.tenants", "variables.namespace")},
 			{Name: "logsin", Expression: "variables.bound && (request.kind.group == " + quote(storeGroup) + " || request.kind.kind == " + quote(vaultGenerator) + ")"},
 			{Name: "provider", Expression: "request.kind.group == " + quote(storeGroup) + " ? object.spec.provider : {'vault': object.spec.provider}"},
 		},

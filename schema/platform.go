@@ -55,6 +55,7 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 	r.writers(spec.at("admission.writers"), p)
 	p.Providers = r.catalogue(spec.get("providers"), p)
 	p.policy = r.policy(spec.get("tenantPolicy"), p)
+	p.KeyPrefixes = r.keyPrefixes(spec.at("tenantPolicy.keyPrefixes"), p)
 	p.defaults = r.defaults(spec.get("namespaceDefaults"))
 	return p
 }

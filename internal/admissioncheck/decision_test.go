@@ -36,7 +36,7 @@ func decisions() []decision {
 
 // aboutPolicies are all but what each controller of the cluster does.
 func aboutPolicies() []decision {
-	return slices.Concat(tokenDecisions(), operatorDecisions(), storeDecisions(), fenceDecisions())
+	return slices.Concat(tokenDecisions(), operatorDecisions(), storeDecisions(), referenceDecisions(), fenceDecisions())
 }
 
 // operatorDecisions are about each of ESO's service accounts, by all names that they may have.
@@ -284,5 +284,29 @@ func (d decision) check(t *testing.T, v verdict) {
 	t.Helper()
 	if d.refusal == "" && v.refused != "" || !strings.Contains(v.refused, d.refusal) || strings.HasPrefix(v.refused, "not as 403") {
 		t.Errorf("%s: refused: %q, want %q", d.name, v.refused, d.refusal)
+	}
+}
+
+// TestFeatures: what the Platform does not use is refused, and what it uses is not.
+func TestFeatures(t *testing.T) {
+	clusterPush, clusterAsk := "external-secrets.io/v1alpha1/ClusterPushSecret", "external-secrets.io/v1/ClusterExternalSecret"
+	manifest := but(asks, "spec: {", "spec: {target: {manifest: {apiVersion: v1, kind: ConfigMap}}, ")
+	shared := but(asks, "kind: SecretStore", "kind: ClusterSecretStore")
+	without := render(t, "features: [clusterSecretStores, pushSecrets]", "features: []", "sharedStores:", "retired: [old] #", "    everyone:", "    #")
+	with := render(t, "features: [clusterSecretStores, pushSecrets]", "features: [clusterSecretStores, clusterPushSecrets, clusterExternalSecrets, genericTargets]", `, keyPrefixes: ["{tenant}/", "team-{namespace}-"]`, "")
+	for _, d := range []struct {
+		*cluster
+		decision
+	}{
+		{without, decision{"a push", makes(member, pushSecret, "web/x", pushes), byFeature}},
+		{without, decision{"a shared store", makes(member, externalSecret, "web/x", shared), byStore}},
+		{without, decision{"a push elsewhere", makes(member, pushSecret, "somebody/x", pushes), ""}},
+		{with, decision{"a push", makes(member, pushSecret, "web/x", pushes), ""}},
+		{with, decision{"a cluster's push", makes(administrator, clusterPush, "/x", `{spec: {}}`), ""}},
+		{with, decision{"a cluster's ExternalSecret", makes(administrator, clusterAsk, "/x", `{spec: {}}`), ""}},
+		{with, decision{"a ConfigMap", makes(member, externalSecret, "web/x", manifest), ""}},
+		{with, decision{"any key", makes(member, externalSecret, "web/x", but(asks, "web/a", "shop/a")), ""}},
+	} {
+		d.check(t, d.judge(t, d.hooks(), d.request))
 	}
 }

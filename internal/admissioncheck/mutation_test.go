@@ -99,7 +99,7 @@ func placesOf(p *admissionv1.ValidatingAdmissionPolicy) []place {
 		if catalogued.MatchString(v.Name) {
 			continue // what the Platform says; TestCatalogue changes that
 		}
-		all = append(all, place{short + " variable " + v.Name, &v.Expression, v.Name == "fenced" || v.Name == "bound" || v.Name == "logsin" || v.Name == "shared"})
+		all = append(all, place{short + " variable " + v.Name, &v.Expression, v.Name == "fenced" || v.Name == "bound" || v.Name == "logsin" || v.Name == "shared" || v.Name == "used" || v.Name == "looked" || v.Name == "pushes"})
 	}
 	for i := range p.Spec.Validations {
 		all = append(all, place{fmt.Sprintf("%s validation %d", short, i), &p.Spec.Validations[i].Expression, true})
@@ -166,7 +166,8 @@ var mutationDecisions = slices.Concat(aboutPolicies(), clusterDecisions([]user.I
 var resources = map[string]map[string]bool{
 	"mint": named("serviceaccounts"), "minter": named("serviceaccounts"), "account": named("serviceaccounts"),
 	"pod": named("pods"), "exec": named("pods"), "token-secret": named("secrets"), "namespace": named("namespaces"),
-	"role": named("roles", "rolebindings", "clusterroles", "clusterrolebindings"),
+	"reference": named("externalsecrets", "clusterexternalsecrets", "pushsecrets", "clusterpushsecrets"),
+	"role":      named("roles", "rolebindings", "clusterroles", "clusterrolebindings"),
 	"store": named("secretstores", "clustersecretstores", "clustergenerators", "generatorstates", "passwords", "uuids", "fakes", "sshkeys", "mfas", "webhooks",
 		"ecrauthorizationtokens", "acraccesstokens", "gcraccesstokens", "stssessiontokens", "quayaccesstokens", "githubaccesstokens", "tomorrows", "vaultdynamicsecrets"),
 }
