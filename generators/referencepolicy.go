@@ -13,7 +13,8 @@ import (
 // referencePolicy looks at what asks for secrets in tenants' namespaces, or
 // pushes them: it is of the kinds that the Platform uses, names stores and
 // generators of kinds that are kept by storePolicy, and, where the Platform
-// says so, only keys that begin as the tenant's do.
+// says so, only keys that begin as the tenant's do. What is in no namespace
+// makes such objects in namespaces, and they are looked at there.
 func referencePolicy(p *schema.Platform) policy {
 	return policy{
 		what:        "reference",
@@ -26,9 +27,8 @@ func referencePolicy(p *schema.Platform) policy {
 
 func referenceVariables(p *schema.Platform) []admissionv1.Variable {
 	variables := []admissionv1.Variable{
-		// What is in no namespace makes such objects in namespaces, where they are looked at.
 		{Name: "used", Expression: "request.kind.kind in " + list(usedKinds(p)...)},
-		{Name: "looked", Expression: "variables.bound && variables.used && variables.namespace != ''"},
+		{Name: "looked", Expression: "variables.bound && variables.used"},
 		{Name: "pushes", Expression: "request.kind.kind == 'PushSecret'"},
 		{Name: "data", Expression: "object.spec.?data.orValue([])"},
 		{Name: "from", Expression: "object.spec.?dataFrom.orValue([])"},

@@ -189,7 +189,7 @@ func TestObserved(t *testing.T) {
 
 // TestSettings: with engine none there is no policy, and with the longest life another number another bound.
 func TestSettings(t *testing.T) {
-	if c := render(t, "{maxTokenSeconds: 3600, ", "{engine: none, "); len(c.policies)+len(c.bindings) > 0 {
+	if c := render(t, "{maxTokenSeconds: 3600, ", "{engine: none, ", `keyPrefixes: ["{tenant}/", "team-{namespace}-"],`, ""); len(c.policies)+len(c.bindings) > 0 {
 		t.Errorf("engine none has %d policies and %d bindings", len(c.policies), len(c.bindings))
 	}
 	c := render(t, "{maxTokenSeconds: 3600, ", "{maxTokenSeconds: 7200, ")
@@ -241,6 +241,7 @@ func allRights() []decision {
 		{"a service account's end", deletes(administrator, serviceAccounts, "kube-system/coredns", `{}`), ""},
 		{"a store where a namespace is nobody's", makes(member, secretStore, "somebody/x", `{spec: {provider: {fake: {data: []}}}}`), ""},
 		{"a tenant's store", makes(member, secretStore, "web/vault", vault), byReference},
+		{"nobody's keys", makes(member, externalSecret, "somebody/x", but(asks, "web/a", "else/a")), ""},
 	}
 }
 

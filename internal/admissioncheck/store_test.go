@@ -82,7 +82,7 @@ func storeDecisions() []decision {
 		{"a store for the twin's audience", makes(member, secretStore, "web/twin", but(vault, "[vault]", "[twin]")), ""},
 		{"a store for both audiences", makes(member, secretStore, "web/twin", but(vault, "[vault]", "[vault, twin]")), byAsked},
 		{"a store of this cluster", makes(member, secretStore, "shop/here", here), ""},
-		{"a shared store", makes(applier, sharedStore, "/everyone", everyone), ""},
+		{"a shared store is made", makes(applier, sharedStore, "/everyone", everyone), ""},
 		{"with a refresh interval", makes(member, secretStore, "web/vault", but(vault, "spec: {", "spec: {refreshInterval: 60, ")), ""},
 		{"where a namespace is nobody's", makes(member, secretStore, "somebody/vault", but(vault, "https://vault.example.com", "https://else.example.com")), ""},
 		{"of another kind, where a namespace is nobody's", makes(member, secretStore, "somebody/x", `{spec: {provider: {fake: {data: []}}}}`), ""},
@@ -135,7 +135,7 @@ func storeDecisions() []decision {
 		{"T4 webhook", makes(member, secretStore, "web/x", `{spec: {provider: {webhook: {url: "http://169.254.169.254/"}}}}`), byCatalogue},
 
 		// Whose token it is, and for whom.
-		{"another service account", makes(member, secretStore, "web/x", but(vault, "name: vault-access-sa", "name: default")), byReference},
+		{"a store of another service account", makes(member, secretStore, "web/x", but(vault, "name: vault-access-sa", "name: default")), byReference},
 		{"another namespace's service account", makes(member, secretStore, "web/x", but(vault, "name: vault-access-sa", "name: vault-access-sa, namespace: shop")), byPlace},
 		{"its own namespace, said", makes(member, secretStore, "web/x", but(vault, "name: vault-access-sa", "name: vault-access-sa, namespace: web")), byPlace},
 		{"T17 an audience more", makes(member, secretStore, "web/x", but(vault, "[vault]", "[vault, sts.amazonaws.com]")), byAsked},
