@@ -431,7 +431,8 @@ func (f *fence) checkPolicies(enforce bool) {
 			f.say("%s has %d bindings", m, bound[m.Name])
 		}
 	}
-	if want := map[string]int{"serviceaccounts/token": 2, "secrets": 1, "pods": 1, "secretstores clustersecretstores": 1, "*": 1,
+	if want := map[string]int{
+		"serviceaccounts/token": 2, "secrets": 1, "pods": 1, "secretstores clustersecretstores": 1, "*": 1,
 		"externalsecrets clusterexternalsecrets pushsecrets clusterpushsecrets": 1,
 	}; !maps.Equal(covered, want) {
 		f.say("policies are about %v, want %v", covered, want)

@@ -62,7 +62,7 @@ func (x *Expander) policy(p policy) []Object {
 // API group, in a version or in all ("*").
 func on(operations, group, version, resources string) admissionv1.NamedRuleWithOperations {
 	var all []admissionv1.OperationType
-	for _, operation := range strings.Fields(operations) {
+	for operation := range strings.FieldsSeq(operations) {
 		all = append(all, admissionv1.OperationType(operation))
 	}
 	return admissionv1.NamedRuleWithOperations{RuleWithOperations: admissionv1.RuleWithOperations{

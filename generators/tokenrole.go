@@ -15,7 +15,8 @@ const (
 	verbUse        = "use"
 	mintGrants     = "mintgrants"            // named <service account>=<audience>
 	fencedAccounts = "fencedserviceaccounts" // named <service account>
-	// named <namespace>; only where the Namespace is not ours, and so has no label
+	// tenantNamespaces is named <namespace>, and is there only where the Namespace
+	// is not ours, and so has no label.
 	tenantNamespaces = "tenantnamespaces"
 )
 

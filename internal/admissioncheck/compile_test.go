@@ -109,6 +109,12 @@ func TestQuestions(t *testing.T) {
 		{"a kubelet", mint(kubelet, "web", "default", boundTo("Pod")), 0},
 		{"a pod", pod(replicaSets, "somebody", "default"), 1},
 		{"a Secret", secret(member, "web", "Opaque", ""), 0},
+		{"a store", makes(member, secretStore, "web/vault", vault), 2},
+		{"a store where a namespace is not ours", makes(member, secretStore, "shop/vault", vault), 4},
+		{"a store where a namespace is nobody's", makes(member, secretStore, "somebody/vault", vault), 1},
+		{"an ExternalSecret", makes(member, externalSecret, "web/x", asks), 0},
+		{"a service account", makes(member, serviceAccounts, "web/mine", `{}`), 1},
+		{"a Role", makes(member, role, "web/mine", rules), 0},
 	} {
 		if got := c.judge(t, c.hooks(), tc.request).asked; got != tc.want {
 			t.Errorf("%s: %d questions, want %d", tc.name, got, tc.want)

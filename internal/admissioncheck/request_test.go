@@ -2,6 +2,7 @@ package admissioncheck
 
 import (
 	"cmp"
+
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,10 +29,7 @@ func withoutProviders(spec map[string]any) (rest map[string]any, providers []ent
 	if !ok {
 		return spec, nil
 	}
-	rest = map[string]any{}
-	for key, value := range spec {
-		rest[key] = value
-	}
+	rest = maps.Clone(spec)
 	var kept []any
 	for _, variable := range variables {
 		fields, _ := variable.(map[string]any)

@@ -55,9 +55,11 @@ func recognize(objects []*inventory.Object) []recognized {
 		spec, providers := withoutProviders(o.Map("spec"))
 		for _, name := range sortedKeys(known) {
 			if filled, ok := match(template(name), normal(spec)); ok {
+				list, _ := readLiteral(filled["writers"])
+				named, _ := textsOf(list)
 				found = append(found, recognized{
 					object: o, closings: known[name], principals: quoted(filled["principals"]), account: filled["account"],
-					controller: unquoted(filled["controller"]), home: unquoted(filled["home"]), writers: quoted(filled["writers"]), providers: providers,
+					controller: unquoted(filled["controller"]), home: unquoted(filled["home"]), writers: named, providers: providers,
 				})
 			}
 		}
@@ -162,7 +164,7 @@ var blank = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
 // blanks are what may stand where a template leaves something open.
 var blanks = map[string]string{
 	"principals": `\[(?:'[^'\\]+'(?:, )?)+\]`, "controller": `'[^'\\]+'`, "account": `'[^'\\]+', '[^'\\]+'`, "seconds": `[0-9]{1,5}`,
-	"writers": `\[(?:'[^'\\]+'(?:, )?)+\]`, "home": `'[^'\\]+'`, "role": `'[^'\\]+'`, "catalogue": `\[(?:variables\.provider[0-9]+(?:, )?)*\]`,
+	"writers": `\[(?:'(?:[^'\\]|\\['\\])+'(?:, )?)+\]`, "home": `'[^'\\]+'`, "role": `'[^'\\]+'`, "catalogue": `\[(?:variables\.provider[0-9]+(?:, )?)*\]`,
 }
 
 // match compares a spec with a template, and returns what stands where the

@@ -273,6 +273,7 @@ func TestFencePoliciesOpen(t *testing.T) {
 		"the label cannot be taken off":     {nil, namespaceRights, nil},
 		"ESO's pods are open":               {[][2]string{unbound("exec")}, "", []string{operator}},
 		"another namespace's pods":          {[][2]string{{"request.namespace != 'external-secrets'", "request.namespace != 'elsewhere'"}}, "", []string{operator}},
+		"a writer with a quote":             {[][2]string{{"applier'']", "applier'', ''o\\''brien'']"}}, "", nil},
 		"a writer more, who has no rights":  {[][2]string{writer}, "", nil},
 		"a writer more, who mints":          {[][2]string{writer}, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: eve, namespace: team}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}\nsubjects: [{kind: User, apiGroup: rbac.authorization.k8s.io, name: eve}]\n", []string{mints}},
 		"the same who is no writer":         {nil, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: eve, namespace: team}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}\nsubjects: [{kind: User, apiGroup: rbac.authorization.k8s.io, name: eve}]\n", nil},
