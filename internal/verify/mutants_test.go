@@ -440,6 +440,10 @@ var chainMutants = []mutant{
 	{name: "ESO runs elsewhere", input: func(in *verify.Input) { in.ESO = []rbac.Subject{rbac.ServiceAccount("eso", "eso")} }, rules: rules(problem.StoreCannotMint, problem.ForeignSubject, problem.MintTokenSecret)},
 	{name: "the account lists Secrets", change: edit("ServiceAccount", "vault-access-sa", set([]any{map[string]any{"name": "x"}}, "secrets")), rules: rules(problem.FencedSecrets)},
 	{name: "premise 4: a token in a Secret", add: tokenSecret("secure-ns", "old", "vault-access-sa"), rules: rules(problem.FencedSecrets)},
+	{
+		name: "nobody knows ESO, and somebody writes stores", input: func(in *verify.Input) { in.ESO = nil },
+		add: in("apps", group("ops"), ruleOf("external-secrets.io", "create", "secretstores")), rules: rules(problem.RequesterUnknown, problem.ForeignSubject, problem.MintTokenSecret, problem.StoreWritable),
+	},
 	{name: "nobody knows ESO", input: func(in *verify.Input) { in.ESO = nil }, rules: rules(problem.RequesterUnknown, problem.ForeignSubject, problem.MintTokenSecret)},
 }
 

@@ -58,13 +58,14 @@ func (p *prover) keptOut(m *move) bool {
 // storesClosed is the policy that keeps stores to the catalogue wherever a right
 // to write them holds; nil where it does not.
 func (p *prover) storesClosed(h *hold) *inventory.Object {
-	if h.Everywhere || !p.isTenants(h.Namespace) {
+	policy := p.policies.closes(closingStores, p.eso)
+	if policy == nil || h.Everywhere || !p.isTenants(h.Namespace) {
 		return nil
 	}
 	if !p.isOperators(h.Namespace) && p.labelled[h.Namespace] && p.unlabels(h.Namespace) {
 		return nil
 	}
-	return p.policies.closes(closingStores, p.eso)
+	return policy
 }
 
 // isTenants tells whether the policies know a namespace as a tenant's.
