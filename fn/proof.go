@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/eso-tenant/eso-tenant/generators"
 	"github.com/eso-tenant/eso-tenant/generators/eso"
@@ -28,6 +29,10 @@ func (r *Rendering) Expectation() (verify.Input, error) {
 		Releases:    releases(p.ESO),
 		WritesMoved: p.ESO.RBAC == schema.Replace && slices.Contains(p.ESO.Options.Trims, eso.TrimSecretWrites),
 		Observing:   p.Enforcement == schema.Observe,
+		Servers:     servers(p),
+	}
+	for _, name := range p.Admission.Writers {
+		in.Writers = append(in.Writers, rbac.User(name).Canonical())
 	}
 	if p.Network != nil {
 		in.Network = walled(p)
@@ -80,6 +85,35 @@ func meant(fences map[verify.Account]*verify.Fence, tenant, namespace string, s 
 	f.Audiences = append(f.Audiences, s.TokenAudiences(namespace)...)
 	maps.Copy(f.Annotations, s.Annotations())
 	f.Shared = f.Shared || s.Shared
+}
+
+// servers are the addresses that a Platform's providers name, and those that
+// stand where nobody names one.
+func servers(p *schema.Platform) []string {
+	all := []string{"https://kubernetes.default.svc"}
+	var look func(any)
+	look = func(value any) {
+		switch value := value.(type) {
+		case map[string]any:
+			for _, inner := range value {
+				look(inner)
+			}
+		case []any:
+			for _, inner := range value {
+				look(inner)
+			}
+		case string:
+			if strings.Contains(value, "://") {
+				all = append(all, value)
+			}
+		}
+	}
+	for _, provider := range p.Providers {
+		look(provider.Spec)
+		look(eso.StoreDefaults(provider.Method.Provider))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // releases are the versions that may run: two during an upgrade.

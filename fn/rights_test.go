@@ -342,6 +342,12 @@ func (f *fence) checkVirtual(mintable map[string]bool) {
 		if g.subject != f.operator || g.namespace == "" || len(g.rule.ResourceNames) == 0 {
 			f.say("%s holds a virtual grant by %s that is not ESO's, or not by name", g.subject, g.from)
 		}
+		if slices.Equal(g.rule.Resources, []string{"tenantnamespaces"}) {
+			if !slices.Equal(g.rule.ResourceNames, []string{g.namespace}) {
+				f.say("%s says of %v that they are a tenant's, in %s", g.from, g.rule.ResourceNames, g.namespace)
+			}
+			continue // stands for the label of a Namespace that is not ours
+		}
 		for _, name := range g.rule.ResourceNames {
 			account, _, _ := strings.Cut(name, "=")
 			fenced[g.namespace+"/"+account] = fenced[g.namespace+"/"+account] || slices.Contains(g.rule.Resources, "fencedserviceaccounts")
@@ -427,7 +433,10 @@ func (f *fence) checkPolicies(enforce bool) {
 			f.say("%s has %d bindings", m, bound[m.Name])
 		}
 	}
-	if want := map[string]int{"serviceaccounts/token": 2, "secrets": 1, "pods": 1}; !maps.Equal(covered, want) {
+	if want := map[string]int{
+		"serviceaccounts/token": 2, "secrets": 1, "pods": 1, "secretstores clustersecretstores": 1, "*": 1,
+		"externalsecrets clusterexternalsecrets pushsecrets clusterpushsecrets": 1,
+	}; !maps.Equal(covered, want) {
 		f.say("policies are about %v, want %v", covered, want)
 	}
 }

@@ -13,10 +13,9 @@ import (
 // for each ESO, whatever the number of tenants: what differs between tenants, a
 // policy asks the API server's authorizer for (virtualGroup).
 type policy struct {
-	what        string // in its name and its file's
-	resource    string // of the core group's v1
-	operations  []admissionv1.OperationType
-	conditions  []admissionv1.MatchCondition // all hold, or the policy has nothing to say
+	what        string                                // in its name and its file's
+	rules       []admissionv1.NamedRuleWithOperations // what it looks at
+	conditions  []admissionv1.MatchCondition          // all hold, or the policy has nothing to say
 	variables   []admissionv1.Variable
 	validations []admissionv1.Validation
 	audit       []admissionv1.AuditAnnotation
@@ -24,8 +23,12 @@ type policy struct {
 
 // admission makes the policies of the Platform.
 func admission(x *Expander) []Object {
+	shapes := []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy, storePolicy, referencePolicy}
+	if len(x.platform.Admission.Writers) > 0 {
+		shapes = append(shapes, rolePolicy, accountPolicy, namespacePolicy, execPolicy)
+	}
 	var objects []Object
-	for _, shape := range []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy} {
+	for _, shape := range shapes {
 		objects = append(objects, x.policy(shape(x.platform))...)
 	}
 	return objects
@@ -41,7 +44,7 @@ func (x *Expander) policy(p policy) []Object {
 			TypeMeta: definition.typeMeta(), ObjectMeta: definition.objectMeta(),
 			Spec: admissionv1.ValidatingAdmissionPolicySpec{
 				FailurePolicy:    &fail,
-				MatchConstraints: &admissionv1.MatchResources{MatchPolicy: &equivalent, ResourceRules: p.rules()},
+				MatchConstraints: &admissionv1.MatchResources{MatchPolicy: &equivalent, ResourceRules: p.rules},
 				MatchConditions:  p.conditions,
 				Variables:        p.variables,
 				Validations:      p.validations,
@@ -55,11 +58,17 @@ func (x *Expander) policy(p policy) []Object {
 	}
 }
 
-func (p policy) rules() []admissionv1.NamedRuleWithOperations {
-	return []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-		Operations: p.operations,
-		Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{p.resource}},
-	}}}
+// on is a rule: which operations on which resources, separated by spaces, of an
+// API group, in a version or in all ("*").
+func on(operations, group, version, resources string) admissionv1.NamedRuleWithOperations {
+	var all []admissionv1.OperationType
+	for operation := range strings.FieldsSeq(operations) {
+		all = append(all, admissionv1.OperationType(operation))
+	}
+	return admissionv1.NamedRuleWithOperations{RuleWithOperations: admissionv1.RuleWithOperations{
+		Operations: all,
+		Rule:       admissionv1.Rule{APIGroups: []string{group}, APIVersions: []string{version}, Resources: strings.Fields(resources)},
+	}}
 }
 
 // actions are what follows from a refusal. Observing, the requester is warned
@@ -88,16 +97,33 @@ func forbid(expression, message string) admissionv1.Validation {
 // taken for no grant at all: ESO is then no longer fenced, which the mint policy
 // says, but the rest of the cluster is left alone.
 func fenced(p *schema.Platform, account string) []admissionv1.Variable {
+	return fencedIn(p, requestNamespace, account)
+}
+
+// fencedIn is the same for a service account in a namespace, an expression too.
+func fencedIn(p *schema.Platform, namespace, account string) []admissionv1.Variable {
 	return []admissionv1.Variable{
-		{Name: "grants", Expression: "authorizer.serviceAccount(" + quote(p.ESO.Namespace) + ", " + quote(p.ESO.ServiceAccount) + ")" + virtual(fencedAccounts)},
-		{Name: "fenced", Expression: "variables.grants.name(" + account + ")." + mayUse + " && !variables.grants." + mayUse},
+		{Name: "grants", Expression: controller(p) + virtual(fencedAccounts, namespace)},
+		{Name: "fenced", Expression: byName("variables.grants", account)},
 	}
 }
 
+const requestNamespace = "request.namespace"
+
+// controller asks for the rights of ESO's controller, whoever makes the request.
+func controller(p *schema.Platform) string {
+	return "authorizer.serviceAccount(" + quote(p.ESO.Namespace) + ", " + quote(p.ESO.ServiceAccount) + ")"
+}
+
+// byName tells whether a grant is held by that name, and not for all there is.
+func byName(grants, name string) string {
+	return grants + ".name(" + name + ")." + mayUse + " && !" + grants + "." + mayUse
+}
+
 // virtual continues an expression for an authorizer with the virtual resource in
-// the request's namespace.
-func virtual(resource string) string {
-	return ".group(" + quote(virtualGroup) + ").resource(" + quote(resource) + ").namespace(request.namespace)"
+// a namespace.
+func virtual(resource, namespace string) string {
+	return ".group(" + quote(virtualGroup) + ").resource(" + quote(resource) + ").namespace(" + namespace + ")"
 }
 
 const mayUse = "check('" + verbUse + "').allowed()"
@@ -108,9 +134,9 @@ const mayUse = "check('" + verbUse + "').allowed()"
 func users(p *schema.Platform) string {
 	var names []string
 	for _, account := range p.ESO.ServiceAccounts() {
-		names = append(names, quote(userName(p.ESO.Namespace, account)))
+		names = append(names, userName(p.ESO.Namespace, account))
 	}
-	return "[" + strings.Join(names, ", ") + "]"
+	return list(names...)
 }
 
 // userName is how the API server calls a service account as a user.
@@ -118,6 +144,16 @@ func userName(namespace, account string) string {
 	return "system:serviceaccount:" + namespace + ":" + account
 }
 
-// quote writes a text of ours in CEL. None has a quote in it: names of
-// Kubernetes cannot.
-func quote(s string) string { return "'" + s + "'" }
+// quote writes a text in CEL.
+func quote(s string) string { return "'" + escape.Replace(s) + "'" }
+
+var escape = strings.NewReplacer(`\`, `\\`, "'", `\'`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
+
+// list writes texts as a list in CEL.
+func list(texts ...string) string {
+	quoted := make([]string, len(texts))
+	for i, s := range texts {
+		quoted[i] = quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}

@@ -17,9 +17,8 @@ import (
 // manager mints in kube-system only.
 func minterPolicy(p *schema.Platform) policy {
 	return policy{
-		what:       "minter",
-		resource:   "serviceaccounts/token",
-		operations: []admissionv1.OperationType{admissionv1.Create},
+		what:  "minter",
+		rules: []admissionv1.NamedRuleWithOperations{on("CREATE", "", "v1", "serviceaccounts/token")},
 		conditions: []admissionv1.MatchCondition{
 			{Name: "not-external-secrets", Expression: "request.userInfo.username != " + quote(userName(p.ESO.Namespace, p.ESO.ServiceAccount))},
 			{Name: "not-kubelet", Expression: "!(" + kubelet + ")"},

@@ -15,11 +15,10 @@ import (
 func mintPolicy(p *schema.Platform) policy {
 	return policy{
 		what:       "mint",
-		resource:   "serviceaccounts/token",
-		operations: []admissionv1.OperationType{admissionv1.Create},
+		rules:      []admissionv1.NamedRuleWithOperations{on("CREATE", "", "v1", "serviceaccounts/token")},
 		conditions: []admissionv1.MatchCondition{{Name: "external-secrets", Expression: "request.userInfo.username in " + users(p)}},
 		variables: []admissionv1.Variable{
-			{Name: "grants", Expression: "authorizer" + virtual(mintGrants)},
+			{Name: "grants", Expression: "authorizer" + virtual(mintGrants, requestNamespace)},
 			{Name: "audiences", Expression: audiences},
 		},
 		validations: mintValidations(p.Admission.MaxTokenSeconds),

@@ -14,9 +14,8 @@ func podPolicy(p *schema.Platform) policy {
 	refusal := forbid("!variables.fenced", "no pod runs as a service account that a store of External Secrets Operator uses")
 	refusal.MessageExpression = "'no pod runs as ' + variables.account + ', which a store of External Secrets Operator uses'"
 	return policy{
-		what:       "pod",
-		resource:   "pods",
-		operations: []admissionv1.OperationType{admissionv1.Create},
+		what:  "pod",
+		rules: []admissionv1.NamedRuleWithOperations{on("CREATE", "", "v1", "pods")},
 		variables: append([]admissionv1.Variable{
 			{Name: "account", Expression: "object.spec.?serviceAccountName.orValue('default')"},
 		}, fenced(p, "variables.account")...),

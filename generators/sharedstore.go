@@ -40,7 +40,7 @@ func sharedStores(x *Expander) []Object {
 	if len(x.platform.SharedStores) == 0 {
 		return nil
 	}
-	ns := &schema.Namespace{Name: x.platform.ESO.Namespace}
+	ns := &schema.Namespace{Name: x.platform.ESO.Namespace, Managed: true} // the policies know it by its name
 	for _, s := range x.platform.SharedStores {
 		ns.Stores = append(ns.Stores, s.Store)
 	}

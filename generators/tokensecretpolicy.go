@@ -22,9 +22,8 @@ import (
 func tokenSecretPolicy(p *schema.Platform) policy {
 	eso := "request.userInfo.username in " + users(p)
 	return policy{
-		what:       "token-secret",
-		resource:   "secrets",
-		operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
+		what:  "token-secret",
+		rules: []admissionv1.NamedRuleWithOperations{on("CREATE UPDATE", "", "v1", "secrets")},
 		conditions: []admissionv1.MatchCondition{
 			{Name: "token", Expression: "has(object.type) && object.type in [" + quote(string(corev1.SecretTypeServiceAccountToken)) + ", " + quote(string(corev1.SecretTypeBootstrapToken)) + "]"},
 			{Name: "new", Expression: "request.operation == 'CREATE' || " + eso + " || " + accountOf("object") + " != " + accountOf("oldObject")},

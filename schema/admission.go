@@ -23,6 +23,9 @@ const (
 type Admission struct {
 	Engine          AdmissionEngine
 	MaxTokenSeconds int // the longest life of a token that ESO may ask for
+	// Writers are the users who may change the fence's own objects; none: nothing
+	// keeps others from it but RBAC.
+	Writers []string
 }
 
 // defaultTokenSeconds is what the API server gives a token whose life nobody
@@ -48,11 +51,30 @@ func (r *platformReader) admission(n, cluster *node) Admission {
 	if engine := n.get("engine"); engine != nil && !engine.bad && !slices.Contains([]AdmissionEngine{ValidatingAdmissionPolicy, NoAdmission}, a.Engine) {
 		r.notYetField(engine, "admission.engine")
 	}
-	if writers := n.get("writers"); writers != nil {
-		r.notYetField(writers, "admission.writers")
-	}
+	a.Writers = n.get("writers").strs()
+	slices.Sort(a.Writers)
+	a.Writers = slices.Compact(a.Writers)
 	r.admissionSupported(a, cluster.get("kubernetes"))
 	return a
+}
+
+// writers: who delivers the fence has to be able to, and who is fenced is none
+// of them.
+func (r *platformReader) writers(n *node, p *Platform) {
+	const at = "admission.writers"
+	for _, item := range n.list() {
+		for _, account := range p.ESO.ServiceAccounts() {
+			if item.text == "system:serviceaccount:"+p.ESO.Namespace+":"+account {
+				r.report(item, problem.AdmissionWriters, at, problem.Quote(item.text)+" is External Secrets Operator, which the fence is around", "name who applies what is rendered")
+			}
+		}
+	}
+	if n == nil || anyBad(n) || p.Flux == nil || p.Flux.ServiceAccountName == "" {
+		return
+	}
+	if applier := "system:serviceaccount:" + p.Flux.Namespace + ":" + p.Flux.ServiceAccountName; !slices.Contains(p.Admission.Writers, applier) {
+		r.report(n, problem.AdmissionWriters, at, "Flux applies the fence as "+applier+", which is not among them, and would be refused", "add it")
+	}
 }
 
 // admissionSupported: a cluster that does not know the policies would refuse

@@ -217,6 +217,10 @@ var mintingRoles = map[string]bool{"edit": true, "admin": true, "cluster-admin":
 // Source: the same file, line 426.
 var unfencingRoles = map[string]bool{"admin": true, "cluster-admin": true}
 
+// unboundRoles are those of them that may also give ESO every grant there is,
+// under another Role's name: admission takes such a grant for none.
+var unboundRoles = map[string]bool{"cluster-admin": true}
+
 // canMint tells whether members with the role can come by a token of a fenced
 // service account. Where admission refuses, edit cannot: not by a token
 // request, a token Secret or a pod. What edit keeps is impersonation, which
@@ -224,10 +228,14 @@ var unfencingRoles = map[string]bool{"admin": true, "cluster-admin": true}
 // API server, where it holds no right but to read what its own store reads; it
 // gives no token to take elsewhere, and the service account cannot ask for one.
 func canMint(p *Platform, role string) bool {
-	if p.Refuses() {
+	switch {
+	case p.Refuses() && len(p.Admission.Writers) > 0:
+		return unboundRoles[role]
+	case p.Refuses():
 		return unfencingRoles[role]
+	default:
+		return mintingRoles[role]
 	}
-	return mintingRoles[role]
 }
 
 func (x *cross) memberCanMint(p *Platform, tenants []string) {
@@ -241,9 +249,13 @@ func (x *cross) memberCanMint(p *Platform, tenants []string) {
 		Message: who + " hold edit, admin or cluster-admin, with which they can themselves mint tokens of any service account in their namespaces",
 		Hint:    "RBAC alone cannot keep them from it: give them a role without serviceaccounts/token, or have admission policies refuse it",
 	}
-	if p.Refuses() {
+	switch {
+	case p.Refuses() && len(p.Admission.Writers) > 0:
+		found.Message = who + " hold cluster-admin, with which they can write rights into Roles that they do not have themselves, so that admission takes the service accounts of their namespaces for not fenced, and then mint their tokens"
+		found.Hint = "give them admin, or another role that may not escalate"
+	case p.Refuses():
 		found.Message = who + " hold admin or cluster-admin, with which they can delete the fence's Roles in their namespaces, and then mint tokens of the service accounts that were fenced"
-		found.Hint = "give them edit, or another role that may not write Roles and RoleBindings"
+		found.Hint = "name in admission.writers who delivers the fence, so that nobody else changes it; or give them edit, or another role that may not write Roles and RoleBindings"
 	}
 	x.dec.report(found)
 }

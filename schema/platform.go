@@ -51,9 +51,11 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 	p.Flux = r.flux(spec.get("flux"))
 	p.Admission = r.admission(spec.get("admission"), spec.get("cluster"))
 	p.ESO = r.eso(spec.get("externalSecrets"), p.Enforcement)
+	r.writers(spec.at("admission.writers"), p)
 	p.Providers = r.catalogue(spec.get("providers"), p)
 	p.Network = r.network(spec.get("network"), p)
 	p.policy = r.policy(spec.get("tenantPolicy"), p)
+	p.KeyPrefixes = r.keyPrefixes(spec.at("tenantPolicy.keyPrefixes"), p)
 	p.defaults = r.defaults(spec.get("namespaceDefaults"))
 	return p
 }

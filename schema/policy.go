@@ -60,6 +60,20 @@ func (r *platformReader) policy(n *node, platform *Platform) tenantPolicy {
 	return p
 }
 
+// keyPrefixes reads what keys begin with. Policies alone hold tenants to it.
+func (r *platformReader) keyPrefixes(n *node, p *Platform) []string {
+	const at = "tenantPolicy.keyPrefixes"
+	for _, item := range n.list() {
+		if rest := templates.Replace(item.text); !item.bad && strings.ContainsAny(rest, "{}") {
+			r.report(item, problem.FieldValue, at, problem.Quote(item.text)+" has a placeholder that is not known", "placeholders are {tenant} and {namespace}")
+		}
+	}
+	if n != nil && p.Admission.Engine == NoAdmission {
+		r.report(n, problem.NotYet, at, "nothing acts on this without admission policies", "remove it, or admission.engine: none")
+	}
+	return n.strs()
+}
+
 func (r *platformReader) allowedKeys(n *node, field string) []string {
 	for _, item := range n.get(field).list() {
 		if why := protectedKey(item.text); why != "" && !item.bad {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/eso-tenant/eso-tenant/generators/eso"
@@ -207,6 +208,10 @@ func (r *platformReader) since(method eso.Method, content *node, at string, op E
 	}
 }
 
+// MaxReferenceDepth is how many fields may lead from a provider to the map with
+// its reference to a service account: the store policy looks that deep.
+const MaxReferenceDepth = 4
+
 // customKind is the key of a provider that the schema does not know.
 const customKind = "custom"
 
@@ -235,6 +240,10 @@ func (r *platformReader) custom(provider *Provider, n *node, at string) *node {
 	parent, _ := cutLast(path)
 	if !found || content.kind != mapNode || parent != "" && (content.at(parent) == nil || content.at(parent).kind != mapNode) {
 		r.report(reference, problem.ProviderAuth, at+".serviceAccountRef", problem.Quote(reference.text)+" is no place in the provider", "write the path of ESO's field, beginning with "+kind+"; the map that it is in has to be there")
+		return nil
+	}
+	if strings.Count(path, ".") > MaxReferenceDepth {
+		r.report(reference, problem.ProviderAuth, at+".serviceAccountRef", problem.Quote(reference.text)+" is deeper than admission policies look", "at most "+strconv.Itoa(MaxReferenceDepth)+" fields lead to the reference")
 		return nil
 	}
 	if content.at(path) != nil {

@@ -201,15 +201,16 @@ func TestAdmission(t *testing.T) {
 		want              Admission
 		refuses           bool
 	}{
-		{"", "enforce", Admission{ValidatingAdmissionPolicy, 3600}, true},
-		{"", "observe", Admission{ValidatingAdmissionPolicy, 3600}, false},
-		{"  admission: {}\n", "enforce", Admission{ValidatingAdmissionPolicy, 3600}, true},
-		{"  admission: {maxTokenSeconds: 7200}\n", "enforce", Admission{ValidatingAdmissionPolicy, 7200}, true},
-		{"  admission: {engine: none}\n", "enforce", Admission{NoAdmission, 3600}, false},
+		{"", "enforce", Admission{Engine: ValidatingAdmissionPolicy, MaxTokenSeconds: 3600}, true},
+		{"", "observe", Admission{Engine: ValidatingAdmissionPolicy, MaxTokenSeconds: 3600}, false},
+		{"  admission: {}\n", "enforce", Admission{Engine: ValidatingAdmissionPolicy, MaxTokenSeconds: 3600}, true},
+		{"  admission: {maxTokenSeconds: 7200}\n", "enforce", Admission{Engine: ValidatingAdmissionPolicy, MaxTokenSeconds: 7200}, true},
+		{"  admission: {writers: [b, a, b]}\n", "enforce", Admission{Engine: ValidatingAdmissionPolicy, MaxTokenSeconds: 3600, Writers: []string{"a", "b"}}, true},
+		{"  admission: {engine: none}\n", "enforce", Admission{Engine: NoAdmission, MaxTokenSeconds: 3600}, false},
 	} {
 		text := strings.Replace(minimalPlatform("  providers: {}\n"+tc.more), "enforcement: enforce", "enforcement: "+tc.enforcement, 1)
 		p := resolved(t, text).Clusters[0].Platform
-		if p.Admission != tc.want || p.Refuses() != tc.refuses {
+		if diff := cmp.Diff(tc.want, p.Admission); diff != "" || p.Refuses() != tc.refuses {
 			t.Errorf("%s%s: %+v, refuses %v", tc.more, tc.enforcement, p.Admission, p.Refuses())
 		}
 	}

@@ -46,6 +46,9 @@ type Platform struct {
 	// PlatformTenant; nil if there are none.
 	Own          *Tenant
 	SharedStores []*SharedStore // by name
+	// KeyPrefixes are what the keys that tenants ask for begin with, one of them,
+	// with {tenant} and {namespace}; none: any key.
+	KeyPrefixes []string
 
 	apiAudiences []string
 	policy       tenantPolicy

@@ -45,16 +45,15 @@ func render(t testing.TB, replace ...string) *cluster {
 	if problems.Errors() > 0 {
 		t.Fatal(problems)
 	}
-	c := &cluster{namespaces: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})}
-	expander := generators.New(spec.Clusters[0].Platform)
-	c.add(t, expander.Platform()...)
-	for _, tenant := range spec.Clusters[0].Tenants {
-		c.add(t, expander.Tenant(tenant)...)
-	}
+	c := expanded(t, spec.Clusters[0])
 	for _, name := range []string{"eso", "shop", "shared", "kube-system", "somebody"} { // that nothing of ours makes
 		c.add(t, generators.Object{Body: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}})
 	}
 	return c
+}
+
+func newCluster() *cluster {
+	return &cluster{namespaces: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})}
 }
 
 func (c *cluster) add(t testing.TB, objects ...generators.Object) {

@@ -15,8 +15,9 @@ import (
 // TestCompiles compiles each expression as the first API server that serves the policies does for a new one: with what
 // the release before it knew.
 func TestCompiles(t *testing.T) {
-	for _, minor := range []uint{29, 37} {
-		for _, p := range render(t).policies {
+	policies := render(t).policies
+	for minor := uint(29); minor <= 37; minor++ {
+		for _, p := range policies {
 			for _, complaint := range complaints(t, p, minor) {
 				t.Errorf("Kubernetes 1.%d: %s", minor, complaint)
 			}
@@ -63,11 +64,15 @@ func complaints(t *testing.T, p *admissionv1.ValidatingAdmissionPolicy, minor ui
 func TestTypes(t *testing.T) {
 	checker := &validating.TypeChecker{SchemaResolver: types{}, RestMapper: types{}}
 	for _, p := range render(t).policies {
+		rule := p.Spec.MatchConstraints.ResourceRules[0]
+		if rule.APIVersions[0] == "*" || rule.Resources[0] == "pods/exec" {
+			continue // the API server does not check these: it does not know which types there are
+		}
 		p = allToo(p)
 		for _, w := range checker.Check(p) {
 			t.Errorf("%s: %s: %s", p.Name, w.FieldRef, w.Warning)
 		}
-		p.Spec.Validations[0].Expression += " && has(object.spec.misspelt)"
+		p.Spec.Validations[0].Expression += " && has(object.metadata.misspelt)"
 		if len(checker.Check(p)) == 0 {
 			t.Errorf("%s: the type checker does not see a field that is not there", p.Name)
 		}
@@ -104,6 +109,12 @@ func TestQuestions(t *testing.T) {
 		{"a kubelet", mint(kubelet, "web", "default", boundTo("Pod")), 0},
 		{"a pod", pod(replicaSets, "somebody", "default"), 1},
 		{"a Secret", secret(member, "web", "Opaque", ""), 0},
+		{"a store", makes(member, secretStore, "web/vault", vault), 2},
+		{"a store where a namespace is not ours", makes(member, secretStore, "shop/vault", vault), 4},
+		{"a store where a namespace is nobody's", makes(member, secretStore, "somebody/vault", vault), 1},
+		{"an ExternalSecret", makes(member, externalSecret, "web/x", asks), 0},
+		{"a service account", makes(member, serviceAccounts, "web/mine", `{}`), 1},
+		{"a Role", makes(member, role, "web/mine", rules), 0},
 	} {
 		if got := c.judge(t, c.hooks(), tc.request).asked; got != tc.want {
 			t.Errorf("%s: %d questions, want %d", tc.name, got, tc.want)
@@ -115,7 +126,7 @@ func TestQuestions(t *testing.T) {
 func TestNoTenantData(t *testing.T) {
 	all := render(t)
 	for _, p := range all.policies {
-		for _, name := range []string{"web", "shop", "vault", "wide", "everyone"} {
+		for _, name := range []string{"web", "shop", "vault-access", "everyone"} {
 			if strings.Contains(fmt.Sprint(p.Spec), "'"+name) {
 				t.Errorf("%s names %s", p.Name, name)
 			}

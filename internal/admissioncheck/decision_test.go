@@ -29,7 +29,32 @@ const (
 	byPod      = "no pod runs as"
 )
 
+// decisions are all that the policies are held to, but those where ESO has all rights.
 func decisions() []decision {
+	return slices.Concat(aboutPolicies(), clusterDecisions(actors()))
+}
+
+// aboutPolicies are all but what each controller of the cluster does.
+func aboutPolicies() []decision {
+	return slices.Concat(tokenDecisions(), operatorDecisions(), storeDecisions(), referenceDecisions(), fenceDecisions())
+}
+
+// operatorDecisions are about each of ESO's service accounts, by all names that they may have.
+func operatorDecisions() []decision {
+	var all []decision
+	for _, name := range []string{"blue-external-secrets", "blue-webhook", "external-secrets-webhook", "blue-cert-controller", "external-secrets-cert-controller"} {
+		who := account("eso", name)
+		all = append(
+			all,
+			decision{name + " mints for nobody's", mint(who, "somebody", "default"), byAudience},
+			decision{name + " makes a token Secret", secret(who, "kube-system", tokenType, "default"), byESO},
+			decision{name + " changes its own", secretChange(who, "somebody", tokenType, "default", "default"), byESO},
+		)
+	}
+	return all
+}
+
+func tokenDecisions() []decision {
 	four := []string{"one", "two", "three", "four"}
 	return []decision{
 		// What ESO mints.
@@ -114,6 +139,7 @@ func decisions() []decision {
 		{"the token controller fills one in", secretChange(tokens, "web", tokenType, "vault-access-sa", "vault-access-sa"), ""},
 		{"the controller manager fills one in", secretChange(managers, "shop", tokenType, "vault-access-sa", "vault-access-sa"), ""},
 		{"a Secret made a fenced account's", secretChange(member, "shop", tokenType, "default", "vault-access-sa"), byAccount},
+		{"a token Secret of nobody's is changed", secretChange(member, "web", bootstrapType, "", ""), ""},
 		{"a Secret given an account", secretChange(member, "web", tokenType, "", "vault-access-sa"), byTenant},
 
 		// Pods.
@@ -163,10 +189,10 @@ func TestObserved(t *testing.T) {
 
 // TestSettings: with engine none there is no policy, and with the longest life another number another bound.
 func TestSettings(t *testing.T) {
-	if c := render(t, "{maxTokenSeconds: 3600}", "{engine: none}"); len(c.policies)+len(c.bindings) > 0 {
+	if c := render(t, "{maxTokenSeconds: 3600, ", "{engine: none, ", `keyPrefixes: ["{tenant}/", "team-{namespace}-"],`, ""); len(c.policies)+len(c.bindings) > 0 {
 		t.Errorf("engine none has %d policies and %d bindings", len(c.policies), len(c.bindings))
 	}
-	c := render(t, "{maxTokenSeconds: 3600}", "{maxTokenSeconds: 7200}")
+	c := render(t, "{maxTokenSeconds: 3600, ", "{maxTokenSeconds: 7200, ")
 	for life, want := range map[int64]bool{7200: true, 7201: false} {
 		if v := c.judge(t, c.hooks(), mint(controller, "web", "vault-access-sa", seconds(life))); (v.refused == "") != want {
 			t.Errorf("%d seconds: %q", life, v.refused)
@@ -212,6 +238,10 @@ func allRights() []decision {
 		{"a member", mint(member, "web", "default"), ""},
 		{"a token Secret", secret(administrator, "kube-system", tokenType, "default"), ""},
 		{"ESO's token Secret", secret(controller, "kube-system", tokenType, "default"), byESO},
+		{"a service account's end", deletes(administrator, serviceAccounts, "kube-system/coredns", `{}`), ""},
+		{"a store where a namespace is nobody's", makes(member, secretStore, "somebody/x", `{spec: {provider: {fake: {data: []}}}}`), ""},
+		{"a tenant's store", makes(member, secretStore, "web/vault", vault), byReference},
+		{"nobody's keys", makes(member, externalSecret, "somebody/x", but(asks, "web/a", "else/a")), ""},
 	}
 }
 
@@ -255,5 +285,29 @@ func (d decision) check(t *testing.T, v verdict) {
 	t.Helper()
 	if d.refusal == "" && v.refused != "" || !strings.Contains(v.refused, d.refusal) || strings.HasPrefix(v.refused, "not as 403") {
 		t.Errorf("%s: refused: %q, want %q", d.name, v.refused, d.refusal)
+	}
+}
+
+// TestFeatures: what the Platform does not use is refused, and what it uses is not.
+func TestFeatures(t *testing.T) {
+	clusterPush, clusterAsk := "external-secrets.io/v1alpha1/ClusterPushSecret", "external-secrets.io/v1/ClusterExternalSecret"
+	manifest := but(asks, "spec: {", "spec: {target: {manifest: {apiVersion: v1, kind: ConfigMap}}, ")
+	shared := but(asks, "kind: SecretStore", "kind: ClusterSecretStore")
+	without := render(t, "features: [clusterSecretStores, pushSecrets]", "features: []", "sharedStores:", "retired: [old] #", "    everyone:", "    #")
+	with := render(t, "features: [clusterSecretStores, pushSecrets]", "features: [clusterSecretStores, clusterPushSecrets, clusterExternalSecrets, genericTargets]", `, keyPrefixes: ["{tenant}/", "team-{namespace}-"]`, "")
+	for _, d := range []struct {
+		*cluster
+		decision
+	}{
+		{without, decision{"a push", makes(member, pushSecret, "web/x", pushes), byFeature}},
+		{without, decision{"a shared store", makes(member, externalSecret, "web/x", shared), byStore}},
+		{without, decision{"a push elsewhere", makes(member, pushSecret, "somebody/x", pushes), ""}},
+		{with, decision{"a push", makes(member, pushSecret, "web/x", pushes), ""}},
+		{with, decision{"a cluster's push", makes(administrator, clusterPush, "/x", `{spec: {}}`), ""}},
+		{with, decision{"a cluster's ExternalSecret", makes(administrator, clusterAsk, "/x", `{spec: {}}`), ""}},
+		{with, decision{"a ConfigMap", makes(member, externalSecret, "web/x", manifest), ""}},
+		{with, decision{"any key", makes(member, externalSecret, "web/x", but(asks, "web/a", "shop/a")), ""}},
+	} {
+		d.check(t, d.judge(t, d.hooks(), d.request))
 	}
 }

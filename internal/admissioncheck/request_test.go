@@ -1,6 +1,8 @@
 package admissioncheck
 
 import (
+	"cmp"
+
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,11 +20,20 @@ type request struct {
 	namespace, name string
 	resource, sub   string
 	object, old     runtime.Object
+	gvk             schema.GroupVersionKind // of what is not of the core group
 }
 
 func (q request) attributes() admission.Attributes {
-	return admission.NewAttributesRecord(q.object, q.old, q.object.GetObjectKind().GroupVersionKind(), q.namespace, q.name,
-		schema.GroupVersionResource{Version: "v1", Resource: q.resource}, q.sub, q.operation, nil, false, q.user)
+	kind := q.kind()
+	return admission.NewAttributesRecord(q.object, q.old, kind, q.namespace, q.name,
+		schema.GroupVersionResource{Group: q.gvk.Group, Version: cmp.Or(q.gvk.Version, "v1"), Resource: q.resource}, q.sub, q.operation, nil, false, q.user)
+}
+
+func (q request) kind() schema.GroupVersionKind {
+	if q.object != nil {
+		return q.object.GetObjectKind().GroupVersionKind()
+	}
+	return q.old.GetObjectKind().GroupVersionKind()
 }
 
 func account(namespace, name string) user.Info { return serviceaccount.UserInfo(namespace, name, "") }
@@ -45,6 +56,11 @@ var (
 	managers       = person("system:kube-controller-manager")
 	replicaSets    = account("kube-system", "replicaset-controller")
 	itself         = account("web", "vault-access-sa")
+	applier        = account("flux-system", "applier") // a writer
+	rescuer        = person("break-glass")             // another
+	emptier        = account("kube-system", "namespace-controller")
+	collector      = account("kube-system", "generic-garbage-collector")
+	openshift      = account("openshift-infra", "serviceaccount-pull-secrets-controller")
 )
 
 // A change to a token request.
@@ -75,7 +91,7 @@ func mint(who user.Info, namespace, name string, changes ...change) request {
 	for _, c := range append([]change{audiences("vault"), seconds(600)}, changes...) {
 		c(&token.Spec)
 	}
-	return request{who, admission.Create, namespace, name, "serviceaccounts", "token", token, nil}
+	return request{user: who, operation: admission.Create, namespace: namespace, name: name, resource: "serviceaccounts", sub: "token", object: token}
 }
 
 const (
@@ -85,7 +101,7 @@ const (
 
 // secret makes a Secret, for a service account if there is a name.
 func secret(who user.Info, namespace string, kind corev1.SecretType, name string) request {
-	return request{who, admission.Create, namespace, "s", "secrets", "", secretFor(namespace, kind, name), nil}
+	return request{user: who, operation: admission.Create, namespace: namespace, name: "s", resource: "secrets", object: secretFor(namespace, kind, name)}
 }
 
 // secretChange makes a Secret of one service account another's.
@@ -108,8 +124,8 @@ func secretFor(namespace string, kind corev1.SecretType, name string) *corev1.Se
 
 // pod makes a pod that runs as a service account.
 func pod(who user.Info, namespace, name string) request {
-	return request{who, admission.Create, namespace, "p", "pods", "", &corev1.Pod{
+	return request{user: who, operation: admission.Create, namespace: namespace, name: "p", resource: "pods", object: &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"}, Spec: corev1.PodSpec{ServiceAccountName: name},
-	}, nil}
+	}}
 }

@@ -27,14 +27,18 @@ var known = map[schema.GroupVersionKind]reflect.Type{
 	authenticationv1.SchemeGroupVersion.WithKind("TokenRequest"): reflect.TypeFor[authenticationv1.TokenRequest](),
 	corev1.SchemeGroupVersion.WithKind("Secret"):                 reflect.TypeFor[corev1.Secret](),
 	corev1.SchemeGroupVersion.WithKind("Pod"):                    reflect.TypeFor[corev1.Pod](),
+	corev1.SchemeGroupVersion.WithKind("ServiceAccount"):         reflect.TypeFor[corev1.ServiceAccount](),
+	corev1.SchemeGroupVersion.WithKind("Namespace"):              reflect.TypeFor[corev1.Namespace](),
 }
 
 // KindsFor returns the kind that requests to a resource carry.
 func (types) KindsFor(r schema.GroupVersionResource) ([]schema.GroupVersionKind, error) {
 	kinds := map[string]schema.GroupVersionKind{
-		resourceTokens: authenticationv1.SchemeGroupVersion.WithKind("TokenRequest"),
-		"secrets":      corev1.SchemeGroupVersion.WithKind("Secret"),
-		"pods":         corev1.SchemeGroupVersion.WithKind("Pod"),
+		resourceTokens:    authenticationv1.SchemeGroupVersion.WithKind("TokenRequest"),
+		"secrets":         corev1.SchemeGroupVersion.WithKind("Secret"),
+		"pods":            corev1.SchemeGroupVersion.WithKind("Pod"),
+		"serviceaccounts": corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
+		"namespaces":      corev1.SchemeGroupVersion.WithKind("Namespace"),
 	}
 	kind, found := kinds[r.Resource]
 	if !found {

@@ -24,7 +24,7 @@ var groups = []group{
 		problem.PlatformMissing, problem.AdmissionUnsupported, problem.FluxSource, problem.ESOAdvisory, problem.UpgradeTooFar, problem.ESOVersionUnknown,
 		problem.FeatureUnsupported, problem.TrimUnsupported,
 		problem.ProviderKind, problem.ProviderUnknown, problem.ReleaseTooOld, problem.ProviderAuth, problem.ProviderOwnIdentity, problem.ProviderPlaintext,
-		problem.AudienceMissing, problem.AudienceAPIServer, problem.AudienceTooMany, problem.TokenLifetime, problem.SameClusterSecrets,
+		problem.AudienceMissing, problem.AudienceAPIServer, problem.AudienceTooMany, problem.TokenLifetime, problem.AdmissionWriters, problem.SameClusterSecrets,
 		problem.NetworkMissing, problem.NetworkUnsupported, problem.NetworkWide,
 		problem.PatternInvalid, problem.PolicyLabelProtected, problem.IdentityInvalid, problem.ServiceAccountTooLong,
 	}},

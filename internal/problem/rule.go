@@ -56,6 +56,7 @@ const (
 	AudienceAPIServer     Rule = "audience-api-server"
 	AudienceTooMany       Rule = "audience-too-many"
 	TokenLifetime         Rule = "token-lifetime"
+	AdmissionWriters      Rule = "admission-writers"
 	SameClusterSecrets    Rule = "same-cluster-secrets"
 	NetworkMissing        Rule = "network-missing"
 	NetworkUnsupported    Rule = "network-unsupported"
@@ -217,6 +218,7 @@ var rules = map[Rule]Info{
 	AudienceMissing:       {Error, "a token's audience is stated where the operator adds none"},
 	AudienceAPIServer:     {Error, "a token for another server is never valid at the API server"},
 	AudienceTooMany:       {Error, "a token has at most four audiences"},
+	AdmissionWriters:      {Error, "those who may change the fence are those who deliver it"},
 	TokenLifetime:         {Error, "no provider asks for tokens that live longer than admission allows"},
 	SameClusterSecrets:    {Error, "a store of this same cluster names the Secrets that it may read"},
 	NetworkMissing:        {Error, "what External Secrets Operator has to reach is stated where it does not follow"},

@@ -102,6 +102,9 @@ func (p *prover) foreign(s rbac.Subject, f *finding) (problem.Problem, bool) {
 	if ways := waysOf(got.others, m.rule); ways != "" {
 		found.Because = append(found.Because, "the same lets it "+ways+", too")
 	}
+	if lines := p.unfencing(got); lines != nil {
+		found.Because, found.Hint = append(found.Because, lines...), "name in the Platform's admission.writers who delivers the fence, so that nobody else takes it away; or "+takeAway
+	}
 	if m.rule != problem.MintAny && m.via[0].Everywhere && p.runsElsewhere(s) {
 		found.Severity = problem.Warning // an operator of the whole cluster has much by its nature
 	}
@@ -145,11 +148,15 @@ func (p *prover) fencesOf(m *move) []*Fence {
 	if len(all) == 0 || fenceClosings[m.rule] == notClosed {
 		return all
 	}
-	if policy := p.policies.closes(fenceClosings[m.rule], p.eso); policy != nil {
-		p.close(m.rule, policy)
-		return nil
+	policy := p.policies.closes(fenceClosings[m.rule], p.eso)
+	if policy == nil {
+		return all
 	}
-	return all
+	open := slices.DeleteFunc(all, func(f *Fence) bool { return p.unfences(f, m) == nil })
+	if len(open) == 0 {
+		p.close(m.rule, policy)
+	}
+	return open
 }
 
 // fenceClosings are the decisions of admission that keep others from fenced accounts.
@@ -196,7 +203,7 @@ func (p *prover) operatorsOf(m *move) []rbac.Subject {
 	for _, s := range p.eso {
 		if slices.ContainsFunc(m.to, func(n node) bool {
 			return n.whole() || n.kind == subjectNode && n.subject == s || n.kind != subjectNode && n.namespace == s.Namespace
-		}) {
+		}) && !p.keptOut(m) {
 			all = append(all, s)
 		}
 	}
@@ -381,6 +388,12 @@ func (l *writers) note(p *prover, s rbac.Subject, f *finding) {
 	for _, m := range slices.Concat(f.moves, f.beside) {
 		if _, is := writable[m.rule]; !is {
 			continue
+		}
+		if m.rule == problem.StoreWritable {
+			if policy := p.storesClosed(m.via[0].hold); policy != nil {
+				p.close(m.rule, policy)
+				continue
+			}
 		}
 		key := writes{m.rule, causeOf(m.via[0])}
 		key.by.subject, key.by.everywhere = rbac.Subject{}, false

@@ -46,6 +46,8 @@ const (
 	changeCRDs
 	changeStores
 	changePushSecrets
+	changePods
+	removeFences
 	abilityCount
 )
 
@@ -78,8 +80,10 @@ var needs = [abilityCount][]need{
 	changeWorkloads: needsOfWorkloads(replacing, false),
 	enterPods: {
 		{"", []string{"create", "get"}, []string{"pods/exec", "pods/attach"}, false},
-		{"", replacing, []string{"pods/ephemeralcontainers", "pods"}, false}, // an image may be changed in a pod that runs
+		{"", replacing, []string{"pods/ephemeralcontainers"}, false},
 	},
+	changePods:           {{"", replacing, []string{"pods"}, false}}, // an image may be changed in a pod that runs
+	removeFences:         {{rbacGroup, []string{"update", "patch", "delete", "deletecollection"}, []string{"roles", "rolebindings"}, false}},
 	actAsAccounts:        {{"", []string{"impersonate"}, []string{"serviceaccounts"}, false}},
 	actAsUsers:           {{"", []string{"impersonate"}, []string{"users"}, true}},
 	actAsGroups:          {{"", []string{"impersonate"}, []string{"groups"}, true}},

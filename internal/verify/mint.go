@@ -218,8 +218,14 @@ func nowhere(rule problem.Rule, h *hold, allows string) move {
 // mintByExec gets into a pod that runs already, and reads its token.
 func mintByExec(p *prover) []move {
 	var moves []move
+	const allows = "get into pods, which hold tokens of their service accounts"
 	for _, h := range p.pool[enterPods] {
-		moves = append(moves, toAccounts(problem.MintExec, h, "get into pods, which hold tokens of their service accounts"))
+		m := toAccounts(problem.MintExec, h, allows)
+		m.enters = true
+		moves = append(moves, m)
+	}
+	for _, h := range p.pool[changePods] {
+		moves = append(moves, toAccounts(problem.MintExec, h, allows))
 	}
 	return moves
 }
@@ -388,7 +394,7 @@ func (p *prover) bindsToPower(lift *hold) bool {
 }
 
 // harmless are abilities that give nothing by themselves.
-const harmless = 1<<lookAtSecrets | 1<<patchSecrets | 1<<changeSecrets | 1<<onAsAccounts | 1<<onAsUsers | 1<<onAsNodes | 1<<changePushSecrets
+const harmless = 1<<lookAtSecrets | 1<<patchSecrets | 1<<changeSecrets | 1<<onAsAccounts | 1<<onAsUsers | 1<<onAsNodes | 1<<changePushSecrets | 1<<removeFences
 
 // mintByCSR approves a client certificate. It takes the approval of the
 // request and of the signer; who signs needs the cluster's key besides, which no

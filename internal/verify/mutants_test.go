@@ -38,6 +38,7 @@ metadata: {name: eu-1}
 spec:
   externalSecrets: {version: v2.9.0, features: [clusterSecretStores, pushSecrets]}
   enforcement: enforce
+  admission: {writers: ["system:serviceaccount:flux-system:applier"]}
   providers:
     vault:
       audiences: [vault]
@@ -443,6 +444,10 @@ var chainMutants = []mutant{
 	{name: "ESO runs elsewhere", input: func(in *verify.Input) { in.ESO = []rbac.Subject{rbac.ServiceAccount("eso", "eso")} }, rules: rules(problem.StoreCannotMint, problem.ForeignSubject, problem.MintTokenSecret)},
 	{name: "the account lists Secrets", change: edit("ServiceAccount", "vault-access-sa", set([]any{map[string]any{"name": "x"}}, "secrets")), rules: rules(problem.FencedSecrets)},
 	{name: "premise 4: a token in a Secret", add: tokenSecret("secure-ns", "old", "vault-access-sa"), rules: rules(problem.FencedSecrets)},
+	{
+		name: "nobody knows ESO, and somebody writes stores", input: func(in *verify.Input) { in.ESO = nil },
+		add: in("apps", group("ops"), ruleOf("external-secrets.io", "create", "secretstores")), rules: rules(problem.RequesterUnknown, problem.ForeignSubject, problem.MintTokenSecret, problem.StoreWritable),
+	},
 	{name: "nobody knows ESO", input: func(in *verify.Input) { in.ESO = nil }, rules: rules(problem.RequesterUnknown, problem.ForeignSubject, problem.MintTokenSecret)},
 }
 
@@ -532,7 +537,7 @@ func TestMutantsUnderPolicies(t *testing.T) {
 // policy is about it.
 var closes = []problem.Rule{
 	problem.MintAny, problem.MintTokenSecret, problem.MintBootstrapToken, problem.MintAttest, problem.MintPod,
-	problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod,
+	problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod, problem.StoreWritable,
 }
 
 // besides are rules that are broken under policies only, and why.

@@ -19,6 +19,11 @@ const (
 	closingTokenSecret         // nobody makes token Secrets of fenced accounts, and ESO none at all
 	closingForeignMint         // nobody else mints for fenced accounts
 	closingPod                 // no pod runs as a fenced account
+	closingStores              // in tenants' namespaces, stores are as the catalogue has them
+	closingRoles               // the Roles by which an account is known as fenced stay
+	closingAccounts            // fenced accounts stay as they are
+	closingNamespaces          // what says that a Namespace is a tenant's stays
+	closingExec                // nobody gets into ESO's pods
 )
 
 // policies are the admission policies among the objects.
@@ -27,6 +32,7 @@ type policies struct {
 	counted []recognized
 	looked  bool
 	rests   func(closing) bool // tells whether what a decision rests on holds
+	servers []string           // that stores may name; nil: not known
 }
 
 func (ps *policies) take(o *inventory.Object) { ps.objects = append(ps.objects, o) }
@@ -34,6 +40,12 @@ func (ps *policies) take(o *inventory.Object) { ps.objects = append(ps.objects, 
 // closes returns the policy that takes a decision, for all of ESO's accounts,
 // and can fire; nil where there is none.
 func (ps *policies) closes(c closing, eso []rbac.Subject) *inventory.Object {
+	return ps.closesFor(c, eso, rbac.Subject{})
+}
+
+// closesFor is the same for a decision from which writers are left out: it
+// closes nothing for them.
+func (ps *policies) closesFor(c closing, eso []rbac.Subject, s rbac.Subject) *inventory.Object {
 	if c == notClosed {
 		return nil
 	}
@@ -41,7 +53,8 @@ func (ps *policies) closes(c closing, eso []rbac.Subject) *inventory.Object {
 		ps.counted, ps.looked = recognize(ps.objects), true
 	}
 	for i := range ps.counted {
-		if r := &ps.counted[i]; slices.Contains(r.closings, c) && r.aboutESO(eso) && ps.rests(c) {
+		r := &ps.counted[i]
+		if slices.Contains(r.closings, c) && r.aboutESO(eso) && !slices.Contains(r.writers, s.Username()) && r.serves(ps.servers) && ps.rests(c) {
 			return r.object
 		}
 	}

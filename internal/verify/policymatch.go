@@ -26,6 +26,11 @@ var known = map[string][]closing{
 	"minter":       {closingForeignMint},
 	"pod":          {closingPod},
 	"token-secret": {closingTokenSecret},
+	"store":        {closingStores},
+	"role":         {closingRoles},
+	"account":      {closingAccounts},
+	"namespace":    {closingNamespaces},
+	"exec":         {closingExec},
 }
 
 // recognized is a policy that is one of those, bound so that it denies.
@@ -34,6 +39,10 @@ type recognized struct {
 	closings   []closing
 	principals []string // whom it is about, as ESO
 	account    string   // whose grants say what is fenced, as 'namespace', 'name'
+	controller string   // the one account of ESO that it makes an exception for, or ""
+	home       string   // ESO's namespace, where it is about that, or ""
+	writers    []string // whom it is not about
+	providers  []entry  // what stores may say
 }
 
 // recognize finds the policies that count, and can fire.
@@ -43,9 +52,15 @@ func recognize(objects []*inventory.Object) []recognized {
 		if o.Kind != "ValidatingAdmissionPolicy" || !denies(o.Name, objects) {
 			continue
 		}
-		for _, name := range []string{"mint", "minter", "pod", "token-secret"} {
-			if filled, ok := match(template(name), normal(o.Map("spec"))); ok {
-				found = append(found, recognized{object: o, closings: known[name], principals: quoted(filled["principals"]), account: filled["account"]})
+		spec, providers := withoutProviders(o.Map("spec"))
+		for _, name := range sortedKeys(known) {
+			if filled, ok := match(template(name), normal(spec)); ok {
+				list, _ := readLiteral(filled["writers"])
+				named, _ := textsOf(list)
+				found = append(found, recognized{
+					object: o, closings: known[name], principals: quoted(filled["principals"]), account: filled["account"],
+					controller: unquoted(filled["controller"]), home: unquoted(filled["home"]), writers: named, providers: providers,
+				})
 			}
 		}
 	}
@@ -149,6 +164,7 @@ var blank = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
 // blanks are what may stand where a template leaves something open.
 var blanks = map[string]string{
 	"principals": `\[(?:'[^'\\]+'(?:, )?)+\]`, "controller": `'[^'\\]+'`, "account": `'[^'\\]+', '[^'\\]+'`, "seconds": `[0-9]{1,5}`,
+	"writers": `\[(?:'(?:[^'\\]|\\['\\])+'(?:, )?)+\]`, "home": `'[^'\\]+'`, "role": `'[^'\\]+'`, "catalogue": `\[(?:variables\.provider[0-9]+(?:, )?)*\]`,
 }
 
 // match compares a spec with a template, and returns what stands where the
@@ -224,6 +240,8 @@ func quoted(list string) []string {
 	return all
 }
 
+func unquoted(text string) string { return strings.Trim(text, "'") }
+
 // aboutESO tells whether a policy is about all of ESO's accounts, or rests on
 // the controller's grants.
 func (r *recognized) aboutESO(eso []rbac.Subject) bool {
@@ -231,6 +249,9 @@ func (r *recognized) aboutESO(eso []rbac.Subject) bool {
 		return false
 	}
 	if r.account != "" && r.account != "'"+eso[0].Namespace+"', '"+eso[0].Name+"'" {
+		return false
+	}
+	if r.controller != "" && r.controller != eso[0].Username() || r.home != "" && r.home != eso[0].Namespace {
 		return false
 	}
 	for _, s := range eso {

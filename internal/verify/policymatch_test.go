@@ -8,6 +8,7 @@ import (
 
 	"github.com/eso-tenant/eso-tenant/fn"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
+	"github.com/eso-tenant/eso-tenant/internal/rbac"
 	"github.com/eso-tenant/eso-tenant/internal/verify"
 	"github.com/eso-tenant/eso-tenant/schema"
 )
@@ -159,4 +160,137 @@ func renderedText(t *testing.T, sources ...schema.Source) (string, verify.Input)
 		t.Fatal(err)
 	}
 	return stream.String(), in
+}
+
+// storeRights lets the team's members write stores in their namespace, as ESO's chart does.
+const storeRights = `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: stores, namespace: team}
+rules:
+- {apiGroups: [external-secrets.io], resources: [secretstores], verbs: [create, update]}
+- {apiGroups: [generators.external-secrets.io], resources: [webhooks], verbs: [create]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: stores, namespace: team}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: stores}
+subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: team}]
+`
+
+// namespaceRights lets the team's members change their Namespace.
+const namespaceRights = `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: spaces, namespace: team}
+rules:
+- {apiGroups: [""], resources: [namespaces], verbs: [patch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: spaces, namespace: team}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: spaces}
+subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: team}]
+`
+
+// execRights lets somebody into ESO's pods.
+const execRights = `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: debug, namespace: external-secrets}
+rules:
+- {apiGroups: [""], resources: [pods/exec, pods/attach, pods/portforward], verbs: [create, get]}
+- {apiGroups: [""], resources: [pods/ephemeralcontainers], verbs: [patch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: debug, namespace: external-secrets}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: debug}
+subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: ops}]
+`
+
+// fenceWorld is a fence of one tenant whose members administer their namespace and write stores there, and which somebody
+// named delivers.
+func fenceWorld(t *testing.T) (string, verify.Input) {
+	t.Helper()
+	sources := example(t, "quickstart")
+	for i := range sources {
+		sources[i].Data = []byte(strings.Replace(string(sources[i].Data), "  enforcement: enforce\n", "  enforcement: enforce\n  admission: {writers: [\"system:serviceaccount:flux-system:applier\"]}\n", 1))
+	}
+	sources = append(sources, schema.Source{File: "team.yaml", Data: []byte(
+		"apiVersion: eso-tenant.dev/v1alpha1\nkind: Tenant\nmetadata: {name: team}\nspec:\n  members: [{kind: Group, name: team, role: admin}]\n" +
+			"  namespaces: {team: {stores: {vault: {provider: vault}}}}\n")})
+	text, in := renderedText(t, sources...)
+	return text + storeRights + execRights, in
+}
+
+// TestFencePoliciesClose: with the policies for stores and the fence's own objects, members who administer their namespace
+// and write stores there have nothing more.
+func TestFencePoliciesClose(t *testing.T) {
+	text, in := fenceWorld(t)
+	in.Objects = objects(t, "rendered.yaml", text)
+	report := verify.Check(in)
+	if rules := rulesOf(report.Problems); len(rules) > 0 || report.Verdicts[verify.Mint] != verify.Proven {
+		t.Fatalf("open: %q\n%v", rules, report.Problems)
+	}
+	if !slices.ContainsFunc(report.Closed, func(c verify.Closed) bool {
+		return c.Rule == problem.StoreWritable && strings.HasSuffix(c.Policy.Name, "-store")
+	}) {
+		t.Errorf("nothing says that stores are closed: %v", report.Closed)
+	}
+	if !slices.Equal(in.Writers, []rbac.Subject{rbac.ServiceAccount("flux-system", "applier")}) {
+		t.Errorf("writers are %v", in.Writers)
+	}
+}
+
+// TestFencePoliciesOpen: each change opens just the way that the policy closed.
+func TestFencePoliciesOpen(t *testing.T) {
+	text, in := fenceWorld(t)
+	const mints, stores, operator = "foreign-mint", "store-writable", "operator-namespace-open"
+	unbound := func(policy string) [2]string {
+		return [2]string{"policyName: eso-tenant-external-secrets-" + policy + "\n", "policyName: nothing\n"}
+	}
+	writer := [2]string{"[''system:serviceaccount:flux-system:applier'']", "[''system:serviceaccount:flux-system:applier'', ''eve'']"}
+	for name, test := range map[string]struct {
+		changes [][2]string
+		add     string
+		opens   []string
+	}{
+		"roles are anybody's":               {[][2]string{unbound("role")}, "", []string{mints}},
+		"roles may be deleted":              {[][2]string{{"      - UPDATE\n      - DELETE\n      resources:\n      - roles\n", "      - UPDATE\n      resources:\n      - roles\n"}}, "", []string{mints}},
+		"another prefix":                    {[][2]string{{"!variables.item.metadata.name.startsWith(''eso-tenant-'')", "!variables.item.metadata.name.startsWith(''eso-tenant-token-a'')"}}, "", []string{mints}},
+		"stores are anybody's":              {[][2]string{unbound("store")}, "", []string{stores}},
+		"a store without a service account": {[][2]string{{"'!variables.logsin || variables.fenced'", "'true'"}}, "", []string{stores}},
+		"a server that nobody declared":     {[][2]string{{"dyn(''https://vault.example.com", "dyn(''https://evil.example.com"}}, "", []string{stores}},
+		"the server is the tenant's":        {[][2]string{{"''open'': dyn([dyn(''auth'')", "''open'': dyn([dyn(''server''), dyn(''auth'')"}}, "", []string{stores}},
+		"no reference":                      {[][2]string{{"''reference'': dyn(''serviceAccountRef'')", "''reference'': dyn(''role'')"}}, "", []string{stores}},
+		"a provider that is computed":       {[][2]string{{"''kind'': dyn(''vault'')", "''kind'': dyn(''va'' + ''ult'')"}}, "", []string{stores}},
+		"a level less":                      {[][2]string{{"''at'': dyn([dyn(''auth''), dyn(''kubernetes'')]), ''audiences''", "''at'': dyn([dyn(''auth'')]), ''audiences''"}}, "", []string{stores}},
+		"stores elsewhere":                  {nil, strings.ReplaceAll(storeRights, "namespace: team", "namespace: elsewhere"), []string{stores}},
+		"stores everywhere":                 {nil, strings.NewReplacer(", namespace: team", "", "kind: Role\n", "kind: ClusterRole\n", "kind: Role,", "kind: ClusterRole,", "kind: RoleBinding", "kind: ClusterRoleBinding").Replace(storeRights), []string{stores}},
+		"a Namespace without its label":     {[][2]string{{"    eso-tenant.dev/tenant: team\n    pod-security", "    pod-security"}}, "", []string{stores}},
+		"the label can be taken off":        {[][2]string{unbound("namespace")}, namespaceRights, []string{stores}},
+		"the label cannot be taken off":     {nil, namespaceRights, nil},
+		"ESO's pods are open":               {[][2]string{unbound("exec")}, "", []string{operator}},
+		"another namespace's pods":          {[][2]string{{"request.namespace != 'external-secrets'", "request.namespace != 'elsewhere'"}}, "", []string{operator}},
+		"a writer with a quote":             {[][2]string{{"applier'']", "applier'', ''o\\''brien'']"}}, "", nil},
+		"a writer more, who has no rights":  {[][2]string{writer}, "", nil},
+		"a writer more, who mints":          {[][2]string{writer}, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: eve, namespace: team}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}\nsubjects: [{kind: User, apiGroup: rbac.authorization.k8s.io, name: eve}]\n", []string{mints}},
+		"the same who is no writer":         {nil, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: eve, namespace: team}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}\nsubjects: [{kind: User, apiGroup: rbac.authorization.k8s.io, name: eve}]\n", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := text
+			for _, c := range test.changes {
+				before := changed
+				if changed = strings.ReplaceAll(changed, c[0], c[1]); changed == before {
+					t.Fatalf("%q is not there", c[0])
+				}
+			}
+			in.Objects = objects(t, "rendered.yaml", changed+test.add)
+			report := verify.Check(in)
+			if rules := rulesOf(report.Problems); !slices.Equal(rules, test.opens) {
+				t.Errorf("open: %q, want %q\n%s", rules, test.opens, report.Problems)
+			}
+		})
+	}
 }

@@ -72,6 +72,7 @@ type move struct {
 	also    []step // what it takes besides rules
 	meant   bool   // it is what the fence is for
 	noToken bool   // it acts as somebody, without a token to show elsewhere
+	enters  bool   // it gets into a pod as it is
 }
 
 // detector looks for one kind of move in all that is held.
@@ -219,6 +220,9 @@ func (p *prover) closedBy(m *move) *inventory.Object {
 			return nil
 		}
 	}
+	if m.rule == problem.StoreWritable {
+		return p.storesClosed(m.via[0].hold)
+	}
 	return p.policies.closes(closings[m.rule], p.eso)
 }
 
@@ -230,7 +234,7 @@ func (p *prover) isRequester(s rbac.Subject) bool {
 // closings are the decisions of admission that keep External Secrets Operator from a way.
 var closings = map[problem.Rule]closing{
 	problem.MintAny: closingMint, problem.MintAttest: closingMint,
-	problem.MintTokenSecret: closingTokenSecret, problem.MintBootstrapToken: closingTokenSecret,
+	problem.MintTokenSecret: closingTokenSecret, problem.MintBootstrapToken: closingTokenSecret, problem.StoreWritable: closingStores,
 }
 
 // steps are a move, with the way to it.

@@ -31,6 +31,8 @@ type Input struct {
 	Specified bool
 	// Writers are those who deliver what is verified: nothing keeps a fence from them.
 	Writers []rbac.Subject
+	// Servers are the addresses that stores are meant to name; nil: not known.
+	Servers []string
 	// Minor is the cluster's version, such as "1.34"; "" is the newest known.
 	Minor string
 	// Releases are the versions of ESO that its roles are for, such as "v2.9.0"; none: not known.

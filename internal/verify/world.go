@@ -44,6 +44,7 @@ type world struct {
 	holds          map[rbac.Subject][]hold
 	ownRule        map[*rbacv1.PolicyRule]bool // it is what Kubernetes' own role has
 	served         map[string]bool             // namespaces that ESO is meant to write Secrets in
+	labelled       map[string]bool             // namespaces that say that they are a tenant's
 	selectsByLabel bool                        // a store chooses namespaces by their labels; no policy that counts does
 	tenantOf       map[string]string
 	proof          *proof
@@ -66,7 +67,7 @@ func newWorld(in Input) *world {
 		in: in, eso: in.ESO, fenced: map[Account]*Fence{}, tenanted: map[string]bool{},
 		places: map[rbac.Ref]*inventory.Object{}, accounts: map[Account]*inventory.Object{}, bound: map[rbac.Subject][]string{},
 		called: map[string][]Account{}, isBound: map[rbac.Subject]bool{}, boundIn: map[string][]rbac.Subject{}, running: map[Account][]*inventory.Object{},
-		able: map[*rbacv1.PolicyRule][2]uint64{}, holds: map[rbac.Subject][]hold{}, ownRule: map[*rbacv1.PolicyRule]bool{}, served: map[string]bool{},
+		able: map[*rbacv1.PolicyRule][2]uint64{}, holds: map[rbac.Subject][]hold{}, ownRule: map[*rbacv1.PolicyRule]bool{}, served: map[string]bool{}, labelled: map[string]bool{},
 	}
 	var objects rbac.Objects
 	for i := range in.Objects {
@@ -91,6 +92,7 @@ func newWorld(in Input) *world {
 	}
 	w.index()
 	w.policies.rests = w.resting()
+	w.policies.servers = in.Servers
 	return w
 }
 
@@ -176,6 +178,7 @@ func (w *world) take(o *inventory.Object, objects *rbac.Objects) {
 	case "/Namespace":
 		if inventory.Text(o.Fields, "metadata", "labels", tenantLabel) != "" {
 			w.served[o.Name] = true
+			w.labelled[o.Name] = true
 		}
 	case "/Secret":
 		if o.Text("type") == tokenSecretType {

@@ -29,12 +29,13 @@ type AuditEvent struct {
 	Received      metav1.MicroTime               `json:"requestReceivedTimestamp"`
 }
 
-func (b *Bed) auditLog() string { return filepath.Join(b.Logs(), "audit.log") }
+// AuditLog is the file of the API server's audit log.
+func (b *Bed) AuditLog() string { return filepath.Join(b.Logs(), "audit.log") }
 
 // TryAuditEvents returns the requests that were answered so far and that a filter takes. The log is written before the
 // answer is sent.
 func (b *Bed) TryAuditEvents(take func(AuditEvent) bool) ([]AuditEvent, error) {
-	file, err := os.Open(b.auditLog())
+	file, err := os.Open(b.AuditLog())
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit log: %w", err)
 	}

@@ -113,7 +113,7 @@ func (b *Bed) apiserver(etcd string, port int) []string {
 		"--service-cluster-ip-range=10.96.0.0/24",
 		"--endpoint-reconciler-type=none", // nothing is behind the Service `kubernetes`
 		"--audit-policy-file=" + filepath.Join(b.Folder, "audit.yaml"),
-		"--audit-log-path=" + b.auditLog(), "--audit-log-mode=blocking",
+		"--audit-log-path=" + b.AuditLog(), "--audit-log-mode=blocking",
 	}
 }
 

@@ -45,14 +45,14 @@ func (b *Bed) TryRender(ctx context.Context, specifications ...string) (Objects,
 	return Parse(stream)
 }
 
-// TryRun runs our binary and returns its standard output; an error has what it said on the other.
+// TryRun runs our binary and returns its standard output, also if it fails; the error has what it said on the other.
 func (b *Bed) TryRun(ctx context.Context, input string, arguments ...string) (string, error) {
 	command := exec.CommandContext(ctx, b.esoTenant, arguments...)
 	command.Stdin = strings.NewReader(input)
 	var out, failure bytes.Buffer
 	command.Stdout, command.Stderr = &out, &failure
 	if err := command.Run(); err != nil {
-		return "", fmt.Errorf("running eso-tenant %s: %w\n%s", strings.Join(arguments, " "), err, failure.String())
+		return out.String(), fmt.Errorf("running eso-tenant %s: %w\n%s", strings.Join(arguments, " "), err, failure.String())
 	}
 	return out.String(), nil
 }
