@@ -264,6 +264,9 @@ func TestExamplesAreFine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
+		if entry.Name() == "audit" {
+			continue // rules for Falco, and no specification
+		}
 		sources, unread := ReadSources([]string{filepath.Join("..", "examples", entry.Name())}, nil)
 		_, problems := Build(sources)
 		for _, p := range slices.Concat(unread, problems) {

@@ -20,15 +20,17 @@ spec: {namespaces: {audited: {stores: {vault: {provider: vault}}}}}
 
 // auditReport is what audit prints for machines, as far as it is looked at here.
 type auditReport struct {
-	Requests []struct {
-		Requester, Namespace, ServiceAccount string
-		Fenced                               bool
-		Given, Refused                       int
-		LifetimeMaxSeconds                   int64
-		Audiences, Bindings                  []string
-	}
-	Coverage struct{ Events, NotJSON, Truncated, OtherKinds int }
 	Problems []struct{ Rule, Message string }
+	Audit    struct {
+		Requests []struct {
+			Requester, Namespace, ServiceAccount string
+			Fenced                               bool
+			Given, Refused                       int
+			LifetimeMaxSeconds                   int64
+			Audiences, Bindings                  []string
+		}
+		Coverage struct{ Events, NotJSON, Truncated, OtherKinds int }
+	}
 }
 
 // audit says of the very log that this API server wrote what a reader of its own counts: what ESO was given for a fenced
@@ -67,11 +69,11 @@ func TestAuditReadsTheLog(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if c := report.Coverage; c.Events == 0 || c.NotJSON+c.OtherKinds > 0 {
+	if c := report.Audit.Coverage; c.Events == 0 || c.NotJSON+c.OtherKinds > 0 {
 		t.Errorf("of the log, this was read: %+v", c)
 	}
 	seen := false
-	for _, row := range report.Requests {
+	for _, row := range report.Audit.Requests {
 		if row.Namespace != "audited" || !strings.HasSuffix(row.Requester, ":"+bed.ESOServiceAccount) {
 			continue
 		}
