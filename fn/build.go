@@ -31,7 +31,13 @@ type Rendering struct {
 // Build decodes the sources. The Rendering is nil if a problem is an error, so
 // that nothing can be made from a specification that is wrong.
 func Build(sources []schema.Source) (*Rendering, problem.List) {
-	spec, problems, foreign := schema.Decode(sources)
+	return BuildAgain(sources, &schema.Memory{})
+}
+
+// BuildAgain is Build for a process that builds nearly the same again and
+// again, and keeps a memory of what was right.
+func BuildAgain(sources []schema.Source, memory *schema.Memory) (*Rendering, problem.List) {
+	spec, problems, foreign := memory.Decode(sources)
 	if problems.Errors() > 0 {
 		return nil, problems
 	}

@@ -1,6 +1,7 @@
 package fn
 
 import (
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -29,19 +30,26 @@ type fluxKustomizationSpec struct {
 	Wait               bool                               `json:"wait"`
 }
 
+// fluxSettings say where the Kustomizations are and what they run as.
+type fluxSettings struct {
+	namespace, interval, serviceAccountName string
+	labels, annotations                     map[string]string
+	source                                  func(tenant, folder string) (ref meta.NamespacedObjectKindReference, path string)
+}
+
 // flux writes one Flux Kustomization for the platform and one for each tenant.
 // Never one for many tenants: every reconcile fetches its whole artifact, and
 // an inventory has a ceiling.
 func (w *folderWriter) flux() {
-	f := w.cluster.Platform.Flux
-	if f == nil {
+	settings := w.fluxSettings()
+	if settings == nil {
 		return
 	}
-	platform := w.fluxKustomization(schema.PlatformTenant, folderPlatform)
+	platform := settings.kustomization(schema.PlatformTenant, folderPlatform)
 	files := []string{schema.PlatformTenant + ".yaml"}
 	w.stream(filepath.Join(folderFlux, files[0]), []any{platform})
 	for _, t := range w.cluster.Tenants {
-		k := w.fluxKustomization(t.Name, path.Join(folderTenants, t.Name))
+		k := settings.kustomization(t.Name, path.Join(folderTenants, t.Name))
 		// ESO's own rights first: they change with its version, and tenants' with them.
 		k.Spec.DependsOn = []meta.NamespacedObjectReference{{Name: platform.ObjectMeta.Name}}
 		name := fluxFile(t.Name)
@@ -52,24 +60,42 @@ func (w *folderWriter) flux() {
 	w.kustomization(folderFlux, files)
 }
 
+// fluxSettings are the Platform's for a folder in one source, nil where it has
+// none; or the delivery's, with what the Platform says put first.
+func (w *folderWriter) fluxSettings() *fluxSettings {
+	f, d := w.cluster.Platform.Flux, w.delivery
+	if d != nil {
+		return d.settings(f)
+	}
+	if f == nil {
+		return nil
+	}
+	return &fluxSettings{
+		namespace: f.Namespace, interval: f.Interval, serviceAccountName: f.ServiceAccountName,
+		source: func(_, folder string) (meta.NamespacedObjectKindReference, string) {
+			ref := meta.NamespacedObjectKindReference{Kind: f.SourceKind, Name: f.SourceName, Namespace: f.SourceNamespace}
+			return ref, "./" + path.Join(f.Path, w.cluster.Platform.Name, folder)
+		},
+	}
+}
+
 // fluxFile is a tenant's file. No tenant's name has a dot.
 func fluxFile(tenant string) string { return "tenant." + tenant + ".yaml" }
 
-func (w *folderWriter) fluxKustomization(tenant, folder string) fluxKustomization {
-	f := w.cluster.Platform.Flux
+func (s *fluxSettings) kustomization(tenant, folder string) fluxKustomization {
+	labels := maps.Clone(s.labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[generators.LabelManagedBy], labels[generators.LabelTenant] = generators.ManagedBy, tenant
+	ref, from := s.source(tenant, folder)
 	return fluxKustomization{
 		TypeMeta: metav1.TypeMeta{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization"},
 		ObjectMeta: metav1.ObjectMeta{
-			Name: generators.FluxName(tenant), Namespace: f.Namespace,
-			Labels: map[string]string{generators.LabelManagedBy: generators.ManagedBy, generators.LabelTenant: tenant},
+			Name: generators.FluxName(tenant), Namespace: s.namespace, Labels: labels, Annotations: s.annotations,
 		},
 		Spec: fluxKustomizationSpec{
-			Interval:           f.Interval,
-			Path:               "./" + path.Join(f.Path, w.cluster.Platform.Name, folder),
-			Prune:              true,
-			ServiceAccountName: f.ServiceAccountName,
-			SourceRef:          meta.NamespacedObjectKindReference{Kind: f.SourceKind, Name: f.SourceName, Namespace: f.SourceNamespace},
-			Wait:               true,
+			Interval: s.interval, Path: from, Prune: true, ServiceAccountName: s.serviceAccountName, SourceRef: ref, Wait: true,
 		},
 	}
 }

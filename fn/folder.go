@@ -90,7 +90,7 @@ func (r *Rendering) WriteFolder(ctx context.Context, dir string) (err error) {
 func (r *Rendering) buildUnits(ctx context.Context, temporary string) ([]string, error) {
 	var units []string
 	for _, c := range r.clusters {
-		w := &folderWriter{ctx: ctx, root: filepath.Join(temporary, c.Platform.Name), cluster: c, expander: generators.New(c.Platform)}
+		w := newFolderWriter(ctx, c, intoFolder(filepath.Join(temporary, c.Platform.Name)))
 		for t := range r.tenantsOf(c) {
 			w.tenant(t)
 			if len(r.tenants) > 0 {
@@ -111,12 +111,33 @@ func (r *Rendering) buildUnits(ctx context.Context, temporary string) ([]string,
 
 // folderWriter writes one cluster's files. After an error it writes nothing.
 type folderWriter struct {
-	ctx      context.Context // of the one call of WriteFolder that this lives for
-	root     string
+	ctx      context.Context // of the one call that this lives for
+	put      func(name string, content []byte) error
 	cluster  *schema.Cluster
 	expander *generators.Expander
+	delivery *Delivery // nil: the folder is in one source
 	buffer   []byte
 	err      error
+}
+
+// newFolderWriter makes a writer that hands files to put, by their names in the
+// cluster's folder. The content is put's to keep.
+func newFolderWriter(ctx context.Context, c *schema.Cluster, put func(name string, content []byte) error) *folderWriter {
+	return &folderWriter{ctx: ctx, put: put, cluster: c, expander: generators.New(c.Platform)}
+}
+
+// intoFolder writes files below a folder of the disk.
+func intoFolder(root string) func(name string, content []byte) error {
+	return func(name string, content []byte) error {
+		full := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			return fmt.Errorf("making a folder: %w", err)
+		}
+		if err := os.WriteFile(full, content, 0o644); err != nil {
+			return fmt.Errorf("writing a file: %w", err)
+		}
+		return nil
+	}
 }
 
 func (w *folderWriter) platform() {
@@ -192,14 +213,7 @@ func (w *folderWriter) file(name string, content []byte) {
 	if w.err != nil {
 		return
 	}
-	full := filepath.Join(w.root, name)
-	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-		w.err = fmt.Errorf("making a folder: %w", err)
-		return
-	}
-	if err := os.WriteFile(full, append([]byte(header), content...), 0o644); err != nil {
-		w.err = fmt.Errorf("writing a file: %w", err)
-	}
+	w.err = w.put(name, append([]byte(header), content...))
 }
 
 // checkPlace refuses a place below dir that is reached through a file or a

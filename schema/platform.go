@@ -14,8 +14,10 @@ import (
 const (
 	defaultRelease       = "external-secrets" // ESO's documented Helm release and namespace
 	defaultFluxNamespace = "flux-system"
-	defaultFluxInterval  = "1h"
 )
+
+// FluxInterval is how often Flux reconciles if the Platform does not say.
+const FluxInterval = "1h"
 
 // defaultAPIAudiences are what kubeadm gives the API server, with and without
 // the cluster's domain.
@@ -203,7 +205,7 @@ func readFlux(n *node) *Flux {
 		SourceNamespace:    ref.get("namespace").str(),
 		Path:               strings.Trim(strings.TrimPrefix(n.get("path").str(), "./"), "/"),
 		Namespace:          namespace,
-		Interval:           cmp.Or(n.get("interval").str(), defaultFluxInterval),
+		Interval:           cmp.Or(n.get("interval").str(), FluxInterval),
 		ServiceAccountName: n.get("serviceAccountName").str(),
 	}
 }

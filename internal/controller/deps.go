@@ -1,0 +1,25 @@
+package controller
+
+import (
+	_ "github.com/fluxcd/pkg/apis/acl"
+	_ "github.com/fluxcd/pkg/apis/event/v1beta1"
+	_ "github.com/fluxcd/pkg/runtime/acl"
+	_ "github.com/fluxcd/pkg/runtime/client"
+	_ "github.com/fluxcd/pkg/runtime/conditions"
+	_ "github.com/fluxcd/pkg/runtime/controller"
+	_ "github.com/fluxcd/pkg/runtime/events"
+	_ "github.com/fluxcd/pkg/runtime/jitter"
+	_ "github.com/fluxcd/pkg/runtime/leaderelection"
+	_ "github.com/fluxcd/pkg/runtime/logger"
+	_ "github.com/fluxcd/pkg/runtime/patch"
+	_ "github.com/fluxcd/pkg/runtime/pprof"
+	_ "github.com/fluxcd/pkg/runtime/predicates"
+	_ "github.com/fluxcd/pkg/runtime/probes"
+	_ "github.com/fluxcd/source-controller/api/v1"
+	_ "github.com/opencontainers/go-digest"
+	_ "github.com/prometheus/client_golang/prometheus"
+	_ "github.com/spf13/pflag"
+	_ "sigs.k8s.io/controller-runtime"
+	_ "sigs.k8s.io/controller-runtime/pkg/client/fake"
+	_ "sigs.k8s.io/controller-runtime/pkg/metrics"
+)
