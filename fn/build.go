@@ -80,6 +80,18 @@ func (r *Rendering) Clusters() []string {
 	return names
 }
 
+// Tenants names the tenants of the rendering, each once.
+func (r *Rendering) Tenants() []string {
+	var names []string
+	for _, c := range r.clusters {
+		for t := range r.tenantsOf(c) {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Count returns how many clusters, tenants and namespaces the rendering has,
 // each name once, on however many clusters it is.
 func (r *Rendering) Count() (clusters, tenants, namespaces int) {
