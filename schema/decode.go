@@ -59,6 +59,9 @@ func Decode(sources []Source) (spec *Spec, problems problem.List, foreign int) {
 func (m *Memory) Decode(sources []Source) (spec *Spec, problems problem.List, foreign int) {
 	dec := &decoder{names: map[string]problem.Position{}, cue: maxCUE}
 	dec.validator.memory = m
+	if m.MaxCUEBytes > 0 {
+		dec.cue.memory = m.MaxCUEBytes
+	}
 	defer m.turn()
 	return dec.decode(sources)
 }

@@ -11,6 +11,10 @@ import (
 // finding the words for it needs CUE anyway. The zero value is ready for use,
 // by one call of Decode at a time.
 type Memory struct {
+	// MaxCUEBytes bounds what the process may hold while a platform team's CUE is
+	// evaluated; 0 leaves it at the default, which is for a process of its own.
+	MaxCUEBytes uint64
+
 	last, now map[memoryKey]struct{}
 }
 

@@ -41,6 +41,8 @@ type Reconciler struct {
 	RequeueDependency time.Duration
 	// Timeout is for one reconciliation.
 	Timeout time.Duration
+	// MaxCUEBytes bounds the process's memory while CUE is evaluated.
+	MaxCUEBytes uint64
 	// Workers is how many artifacts are written at a time.
 	Workers int
 	// Initial is told of each first reconciliation; may be nil.
@@ -97,6 +99,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	patcher := patch.NewSerialPatcher(g, r.Client)
+	requested := requestedAt(g) != g.Status.LastHandledReconcileAt
+	g.Status.LastHandledReconcileAt = requestedAt(g)
 	defer func() {
 		// Also when time is up: what went wrong is to be seen.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
@@ -106,10 +110,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 			r.End(reason)
 		}
 	}()
-	return r.reconcile(ctx, patcher, g)
+	return r.reconcile(ctx, patcher, g, requested)
 }
 
-func (r *Reconciler) reconcile(ctx context.Context, patcher *patch.SerialPatcher, g *v1alpha1.TenantGenerator) (ctrl.Result, error) {
+func (r *Reconciler) reconcile(ctx context.Context, patcher *patch.SerialPatcher, g *v1alpha1.TenantGenerator, requested bool) (ctrl.Result, error) {
 	artifact, err := r.artifact(ctx, g)
 	if err != nil {
 		return r.sourceFailed(g, err)
@@ -118,19 +122,15 @@ func (r *Reconciler) reconcile(ctx context.Context, patcher *patch.SerialPatcher
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if r.settled(ctx, g, input) {
+	if !requested && r.settled(ctx, g, input) {
 		return r.later(g), nil
 	}
 	progressing(g, "expanding revision "+artifact.Revision)
 	if err := r.patch(ctx, patcher, g); err != nil {
 		return ctrl.Result{}, err
 	}
-	handled := requestedAt(g)
 	started := time.Now()
 	result, err := r.renew(ctx, g, artifact, input)
-	if err == nil {
-		g.Status.LastHandledReconcileAt = handled
-	}
 	renderSeconds.WithLabelValues(g.Namespace, g.Name).Observe(time.Since(started).Seconds())
 	return result, err
 }
@@ -139,8 +139,7 @@ func (r *Reconciler) reconcile(ctx context.Context, patcher *patch.SerialPatcher
 // what came of it is still there. What was refused is not looked at again
 // before something changes, not even after a restart.
 func (r *Reconciler) settled(ctx context.Context, g *v1alpha1.TenantGenerator, input string) bool {
-	same := g.Status.ObservedInputDigest == input && g.Status.ObservedGeneration == g.Generation && requestedAt(g) == g.Status.LastHandledReconcileAt
-	if !same {
+	if g.Status.ObservedInputDigest != input || g.Status.ObservedGeneration != g.Generation {
 		return false
 	}
 	if refused(g) {
@@ -201,7 +200,7 @@ func (r *Reconciler) knows(uid types.UID) *known {
 	}
 	k := r.known[uid]
 	if k == nil {
-		k = &known{memory: &schema.Memory{}}
+		k = &known{memory: &schema.Memory{MaxCUEBytes: r.MaxCUEBytes}}
 		r.known[uid] = k
 	}
 	return k

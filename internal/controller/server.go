@@ -45,8 +45,8 @@ func (s *Storage) Handler() http.Handler {
 // FileServer serves a storage while its context lives. It is a Runnable for the
 // manager: only the leader has artifacts, so only the leader serves them.
 type FileServer struct {
-	Storage  *Storage
-	Listener net.Listener
+	Storage *Storage
+	Address string // host:port to listen on
 }
 
 // NeedLeaderElection tells the manager to wait.
@@ -62,13 +62,17 @@ func (f *FileServer) Start(ctx context.Context) error {
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.Address)
+	if err != nil {
+		return fmt.Errorf("serving artifacts: %w", err)
+	}
 	stopped := context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		_ = server.Shutdown(ctx)
 	})
 	defer stopped()
-	if err := server.Serve(f.Listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving artifacts: %w", err)
 	}
 	return nil
