@@ -159,6 +159,9 @@ func (b *builder) foreign(folder string, n *yaml.Node, names bool) string {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			field := n.Content[i].Value
+			if slices.Contains([]string{"fieldSpecs", "fieldSpec", "target", "targets"}, field) {
+				continue // paths of fields, not of files
+			}
 			isFile := slices.Contains([]string{"path", "paths", "files", "env", "envs", "valuesFile", "additionalValuesFiles", "repo", "chartHome"}, field)
 			if found := b.foreign(folder, n.Content[i+1], isFile); found != "" {
 				return found
