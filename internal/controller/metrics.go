@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
@@ -35,9 +37,29 @@ var (
 	})
 )
 
+// all are the metrics of this package.
+func all() []prometheus.Collector {
+	return []prometheus.Collector{renders, renderSeconds, problems, tenants, artifactWrites, artifactBytesServed, artifactBytesStored, garbageCollected}
+}
+
 // RegisterMetrics adds the metrics to those that the manager serves.
-func RegisterMetrics() {
-	metrics.Registry.MustRegister(renders, renderSeconds, problems, tenants, artifactWrites, artifactBytesServed, artifactBytesStored, garbageCollected)
+func RegisterMetrics() { metrics.Registry.MustRegister(all()...) }
+
+// MetricNames are what the metrics are called.
+func MetricNames() []string {
+	var names []string
+	described := make(chan *prometheus.Desc, 100)
+	for _, metric := range all() {
+		metric.Describe(described)
+	}
+	close(described)
+	for d := range described {
+		// A description tells its name in its text only.
+		_, name, _ := strings.Cut(d.String(), `fqName: "`)
+		name, _, _ = strings.Cut(name, `"`)
+		names = append(names, name)
+	}
+	return names
 }
 
 // forgetMetrics removes what is known of an object that is gone.
