@@ -25,6 +25,7 @@ type fluxKustomizationSpec struct {
 	Interval           string                             `json:"interval"`
 	Path               string                             `json:"path"`
 	Prune              bool                               `json:"prune"`
+	RetryInterval      string                             `json:"retryInterval,omitempty"`
 	ServiceAccountName string                             `json:"serviceAccountName,omitempty"`
 	SourceRef          meta.NamespacedObjectKindReference `json:"sourceRef"`
 	Wait               bool                               `json:"wait"`
@@ -33,6 +34,7 @@ type fluxKustomizationSpec struct {
 // fluxSettings say where the Kustomizations are and what they run as.
 type fluxSettings struct {
 	namespace, interval, serviceAccountName string
+	retry                                   string // interval after a failure; "" is the same
 	labels, annotations                     map[string]string
 	source                                  func(tenant, folder string) (ref meta.NamespacedObjectKindReference, path string)
 }
@@ -95,7 +97,7 @@ func (s *fluxSettings) kustomization(tenant, folder string) fluxKustomization {
 			Name: generators.FluxName(tenant), Namespace: s.namespace, Labels: labels, Annotations: s.annotations,
 		},
 		Spec: fluxKustomizationSpec{
-			Interval: s.interval, Path: from, Prune: true, ServiceAccountName: s.serviceAccountName, SourceRef: ref, Wait: true,
+			Interval: s.interval, RetryInterval: s.retry, Path: from, Prune: true, ServiceAccountName: s.serviceAccountName, SourceRef: ref, Wait: true,
 		},
 	}
 }

@@ -2,9 +2,11 @@ package controller
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -100,6 +102,7 @@ type publication struct {
 	generator *v1alpha1.TenantGenerator
 	source    *meta.Artifact
 	existing  map[string]*sourcev1.ExternalArtifact
+	before    map[string]published // what this process knows to be in the storage
 
 	results                sync.Mutex
 	published              map[string]published
@@ -169,7 +172,7 @@ func (p *publication) unit(ctx context.Context, u fn.Unit) error {
 	path := StoredPath(key, hash)
 	wanted := p.metadata(key, u)
 	object := p.existing[key.Name]
-	if now := artifactOf(object); now == nil || now.Path != path || now.URL != p.Storage.URL(path) || !isReady(object) || !p.Storage.Holds(path, now.Digest) {
+	if now := artifactOf(object); now == nil || now.Path != path || now.URL != p.Storage.URL(path) || !isReady(object) || !p.holds(key.Name, now) {
 		return p.replace(ctx, key, u, hash, wanted, object)
 	}
 	if !carries(object, wanted) {
@@ -180,6 +183,13 @@ func (p *publication) unit(ctx context.Context, u fn.Unit) error {
 	}
 	p.note(key.Name, published{path: path, digest: object.Status.Artifact.Digest, metadata: wanted.ObjectMeta})
 	return nil
+}
+
+// holds tells whether the storage has an artifact: what this process has stored
+// or seen a short while ago is not looked at again.
+func (p *publication) holds(name string, now *meta.Artifact) bool {
+	was, known := p.before[name]
+	return known && was.path == now.Path && was.digest == now.Digest || p.Storage.Holds(now.Path, now.Digest)
 }
 
 // replace stores a unit's content and has its ExternalArtifact name it.
@@ -271,9 +281,14 @@ func (p *publication) metadata(key types.NamespacedName, u fn.Unit) *sourcev1.Ex
 			Namespace: key.Namespace, Name: key.Name, Labels: labels, Annotations: maps.Clone(commonAnnotations(g)),
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(g, v1alpha1.GroupVersion.WithKind(v1alpha1.TenantGeneratorKind))},
 		},
-		Spec: sourcev1.ExternalArtifactSpec{SourceRef: &meta.NamespacedObjectKindReference{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.TenantGeneratorKind, Name: g.Name, Namespace: g.Namespace,
-		}},
+		Spec: sourcev1.ExternalArtifactSpec{SourceRef: sourceRef(g)},
+	}
+}
+
+// sourceRef says whose an ExternalArtifact is. `flux trace` needs it.
+func sourceRef(g *v1alpha1.TenantGenerator) *meta.NamespacedObjectKindReference {
+	return &meta.NamespacedObjectKindReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.TenantGeneratorKind, Name: g.Name, Namespace: g.Namespace,
 	}
 }
 
@@ -328,12 +343,18 @@ func merged(a, b map[string]string) map[string]string {
 
 // writeStatus has an ExternalArtifact name an artifact, and say that it is ready.
 func (p *publication) writeStatus(ctx context.Context, object *sourcev1.ExternalArtifact, next *meta.Artifact) error {
-	changed := object.DeepCopy()
+	changed := &sourcev1.ExternalArtifact{ObjectMeta: metav1.ObjectMeta{Namespace: object.Namespace, Name: object.Name}}
 	changed.Status.Artifact = next
+	changed.Status.Conditions = slices.Clone(object.Status.Conditions)
 	apimeta.SetStatusCondition(&changed.Status.Conditions, metav1.Condition{
-		Type: meta.ReadyCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason, Message: "Artifact is ready", ObservedGeneration: changed.Generation,
+		Type: meta.ReadyCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason, Message: "Artifact is ready", ObservedGeneration: object.Generation,
 	})
-	if err := p.Client.Status().Patch(ctx, changed, client.MergeFrom(object), client.FieldOwner(fieldManager)); err != nil {
+	// The whole status, and nothing else: to compare two whole objects would cost more than all the rest.
+	status, err := json.Marshal(map[string]any{"status": changed.Status})
+	if err != nil {
+		return fmt.Errorf("writing its status: %w", err)
+	}
+	if err := p.Client.Status().Patch(ctx, changed, client.RawPatch(types.MergePatchType, status), client.FieldOwner(fieldManager)); err != nil {
 		return fmt.Errorf("writing its status: %w", err)
 	}
 	artifactWrites.WithLabelValues(p.generator.Namespace, p.generator.Name, "status").Inc()
@@ -385,8 +406,8 @@ func (p *publication) changes() string {
 }
 
 // intact tells whether all that this process has published is still in the
-// cluster and in the storage as it was. What it has not published itself it
-// does not know, and so publishes again.
+// cluster as it was, and, once in an interval, in the storage. What it has not
+// published itself it does not know, and so publishes again.
 func (r *Reconciler) intact(ctx context.Context, g *v1alpha1.TenantGenerator, input string) bool {
 	k := r.knows(g.UID)
 	if k.input != input {
@@ -396,13 +417,18 @@ func (r *Reconciler) intact(ctx context.Context, g *v1alpha1.TenantGenerator, in
 	if err != nil || len(existing) != len(k.published) {
 		return false
 	}
+	look := time.Since(k.verified) >= interval(g)/2
 	for name, was := range k.published {
 		object := existing[name]
 		now := artifactOf(object)
-		if now == nil || now.Path != was.path || now.Digest != was.digest || !isReady(object) ||
-			!carries(object, &sourcev1.ExternalArtifact{ObjectMeta: was.metadata, Spec: object.Spec}) || !r.Storage.Holds(was.path, was.digest) {
+		if now == nil || now.Path != was.path || now.Digest != was.digest || now.URL != r.Storage.URL(was.path) || !isReady(object) ||
+			!carries(object, &sourcev1.ExternalArtifact{ObjectMeta: was.metadata, Spec: sourcev1.ExternalArtifactSpec{SourceRef: sourceRef(g)}}) ||
+			look && !r.Storage.Holds(was.path, was.digest) {
 			return false
 		}
+	}
+	if look {
+		k.verified = time.Now()
 	}
 	return true
 }

@@ -67,6 +67,7 @@ type Reconciler struct {
 type known struct {
 	input     string // digest
 	published map[string]published
+	verified  time.Time // when the files themselves were last looked at
 	memory    *schema.Memory
 }
 
@@ -175,7 +176,10 @@ func (r *Reconciler) renew(ctx context.Context, g *v1alpha1.TenantGenerator, art
 	if complaint := tooManyDeletions(g, existing, expansion); complaint != "" {
 		return r.refused(g, artifact, input, v1alpha1.ReasonDeletionsRefused, complaint), nil
 	}
-	publication := &publication{Reconciler: r, generator: g, source: artifact, existing: existing, published: map[string]published{}}
+	publication := &publication{Reconciler: r, generator: g, source: artifact, existing: existing, before: k.published, published: map[string]published{}}
+	if k.verified.IsZero() || time.Since(k.verified) >= interval(g)/2 {
+		publication.before, k.verified = nil, time.Now()
+	}
 	if err := publication.run(ctx, expansion); err != nil {
 		return r.retried(g, v1alpha1.ReasonPublishFailed, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -30,8 +31,9 @@ import (
 //
 // A file never changes. It is written beside its place and moved there.
 type Storage struct {
-	root    *os.Root
-	address string // that consumers reach the file server by: host[:port], or a URL without a path
+	folder  string
+	root    *os.Root // the same, for names that somebody else says
+	address string   // that consumers reach the file server by: host[:port], or a URL without a path
 }
 
 // storedFolder is the top folder, as in source-watcher's storage.
@@ -53,7 +55,7 @@ func OpenStorage(folder, address string) (*Storage, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
-	return &Storage{root: root, address: strings.TrimSuffix(address, "/")}, nil
+	return &Storage{folder: folder, root: root, address: strings.TrimSuffix(address, "/")}, nil
 }
 
 // Close lets go of the folder.
@@ -91,26 +93,23 @@ func StoredPath(key types.NamespacedName, hash string) string {
 	return path.Join(storedFolder, key.Namespace, key.Name, hash+".tar.gz")
 }
 
-// Holds tells whether the file is there. With a digest, its content is read and
-// compared as well.
-func (s *Storage) Holds(name, want string) bool {
-	if want == "" {
-		info, err := s.root.Lstat(name)
-		return err == nil && info.Mode().IsRegular()
-	}
-	got, _, err := s.digest(name)
-	return err == nil && got == want
-}
+// file is where a name of ours is on the disk. Each is of the form of
+// storedName, so that it cannot lead anywhere else.
+func (s *Storage) file(name string) string { return filepath.Join(s.folder, filepath.FromSlash(name)) }
 
-func (s *Storage) digest(name string) (string, int64, error) {
-	f, err := s.root.Open(name)
+// Holds tells whether a file is there and is what its digest says.
+func (s *Storage) Holds(name, want string) bool {
+	if !storedName.MatchString(name) {
+		return false
+	}
+	f, err := os.Open(s.file(name))
 	if err != nil {
-		return "", 0, err
+		return false
 	}
 	defer f.Close()
 	sum := digest.Canonical.Digester()
-	size, err := io.Copy(sum.Hash(), f)
-	return sum.Digest().String(), size, err
+	_, err = io.Copy(sum.Hash(), f)
+	return err == nil && sum.Digest().String() == want
 }
 
 // Put stores files as an artifact. The same files give the same bytes. A file
@@ -125,10 +124,7 @@ func (s *Storage) Put(key types.NamespacedName, hash string, files []fn.TreeFile
 	defer archivers.Put(a)
 	data, err := a.archive(files)
 	if err == nil {
-		err = s.root.MkdirAll(path.Dir(name), 0o750)
-	}
-	if err == nil {
-		err = s.write(name, data)
+		err = s.write(s.file(name), data)
 	}
 	if err != nil {
 		return Stored{}, fmt.Errorf("storing an artifact: %w", err)
@@ -138,18 +134,27 @@ func (s *Storage) Put(key types.NamespacedName, hash string, files []fn.TreeFile
 
 // write writes a file beside its place and moves it there. It is not flushed to
 // the disk: what a crash leaves damaged is found by its digest at the start.
-func (s *Storage) write(name string, data []byte) error {
-	temporary := name + ".new"
-	if err := s.root.WriteFile(temporary, data, 0o640); err != nil {
+func (s *Storage) write(file string, data []byte) error {
+	temporary := file + ".new"
+	err := os.WriteFile(temporary, data, 0o640)
+	if errors.Is(err, fs.ErrNotExist) { // the artifact's first file
+		if err = os.MkdirAll(filepath.Dir(file), 0o750); err == nil {
+			err = os.WriteFile(temporary, data, 0o640)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	return s.root.Rename(temporary, name)
+	return os.Rename(temporary, file)
 }
 
 // Touch makes a file new for the garbage collector: it is in use until now, and
 // somebody may be about to fetch it still.
 func (s *Storage) Touch(name string, now time.Time) error {
-	if err := s.root.Chtimes(name, now, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if !storedName.MatchString(name) {
+		return nil // somebody else's, or nobody's
+	}
+	if err := os.Chtimes(s.file(name), now, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("keeping an artifact: %w", err)
 	}
 	return nil

@@ -123,11 +123,11 @@ func TestCollector(t *testing.T) {
 	e.settle()
 	c := &Collector{Reconciler: e.Reconciler, Retention: time.Minute}
 	e.publishing.RLock()
-	if err := c.collect(context.Background(), time.Now().Add(time.Hour)); err != nil || !e.Storage.Holds(old, "") {
+	if err := c.collect(context.Background(), time.Now().Add(time.Hour)); err != nil || !there(e.Storage, old) {
 		t.Errorf("collected while something is published: %v", err)
 	}
 	e.publishing.RUnlock()
-	if err := c.collect(context.Background(), time.Now()); err != nil || !e.Storage.Holds(old, "") {
+	if err := c.collect(context.Background(), time.Now()); err != nil || !there(e.Storage, old) {
 		t.Errorf("collected at once: %v", err)
 	}
 	for range 3 { // a year in which nothing is rewritten
@@ -135,7 +135,7 @@ func TestCollector(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if e.Storage.Holds(old, "") {
+	if there(e.Storage, old) {
 		t.Error("the old artifact stays")
 	}
 	for name, a := range e.artifacts() {

@@ -9,7 +9,7 @@ import (
 const TenantGeneratorKind = "TenantGenerator"
 
 // Finalizer keeps a TenantGenerator until its artifacts are gone.
-const Finalizer = "finalizers.flux.eso-tenant.dev"
+const Finalizer = "flux.eso-tenant.dev/finalizer"
 
 // Labels of the ExternalArtifacts that a TenantGenerator publishes.
 const (
