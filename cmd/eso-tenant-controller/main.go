@@ -18,19 +18,25 @@ var version = ""
 
 func main() {
 	closeDoors()
-	options, err := parse(os.Args[1:], os.Stderr)
+	os.Exit(start(os.Args[1:]))
+}
+
+// start runs the controller and returns the exit code.
+func start(args []string) int {
+	options, err := parse(args, os.Stderr)
 	switch {
 	case errors.Is(err, errHelp):
-		return
+		return 0
 	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
+		return 2
 	}
 	logger.SetLogger(logger.NewLogger(options.log))
 	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
 		ctrl.Log.Error(err, "the controller ends")
-		os.Exit(1)
+		return 3
 	}
+	return 0
 }
 
 // run has a manager run the controller until ctx ends, or until the process has

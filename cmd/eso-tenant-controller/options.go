@@ -64,7 +64,10 @@ func parse(args []string, out io.Writer) (*options, error) {
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("there is an argument too many: %q", flags.Arg(0))
 	}
-	return o, o.complete()
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 func (o *options) bind(flags *pflag.FlagSet) {

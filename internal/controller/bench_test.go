@@ -33,7 +33,7 @@ func benchFleet() map[string]string {
 func plain(e *env) {
 	var mu sync.Mutex
 	all := map[string]*sourcev1.ExternalArtifact{}
-	inner := e.Client.(client.WithWatch)
+	inner, _ := e.Client.(client.WithWatch)
 	keep := func(o client.Object) bool {
 		a, ours := o.(*sourcev1.ExternalArtifact)
 		if ours {
@@ -129,6 +129,7 @@ func BenchmarkOneTenant(b *testing.B) {
 
 // report adds what the process holds.
 func report(b *testing.B) {
+	b.Helper()
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)

@@ -22,7 +22,7 @@ type Collector struct {
 }
 
 // NeedLeaderElection tells the manager to wait: only a leader's storage is in use.
-func (c *Collector) NeedLeaderElection() bool { return true }
+func (*Collector) NeedLeaderElection() bool { return true }
 
 // Start collects until ctx ends.
 func (c *Collector) Start(ctx context.Context) error {

@@ -245,7 +245,7 @@ func (e *env) reconcile() (*v1alpha1.TenantGenerator, ctrl.Result, error) {
 	e.t.Helper()
 	result, err := e.Reconcile(context.Background(), ctrl.Request{NamespacedName: fleetKey})
 	g := &v1alpha1.TenantGenerator{}
-	if getErr := e.Client.Get(context.Background(), fleetKey, g); client.IgnoreNotFound(getErr) != nil {
+	if getErr := client.IgnoreNotFound(e.Client.Get(context.Background(), fleetKey, g)); getErr != nil {
 		e.t.Fatal(getErr)
 	}
 	return g, result, err

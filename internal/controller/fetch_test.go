@@ -23,7 +23,7 @@ func TestFetch(t *testing.T) {
 			if _, err := w.Write([]byte{0}); err != nil {
 				return
 			}
-			w.(http.Flusher).Flush()
+			_ = http.NewResponseController(w).Flush()
 			time.Sleep(time.Millisecond)
 		}
 	}

@@ -27,13 +27,13 @@ func (r *Reconciler) finalize(ctx context.Context, g *v1alpha1.TenantGenerator) 
 				return err
 			}
 		}
-		if err := r.Client.Delete(ctx, object, client.Preconditions{UID: &object.UID}); client.IgnoreNotFound(err) != nil {
+		if err := client.IgnoreNotFound(r.Client.Delete(ctx, object, client.Preconditions{UID: &object.UID})); err != nil {
 			return fmt.Errorf("deleting %s: %w", name, err)
 		}
 	}
 	before := g.DeepCopy()
 	controllerutil.RemoveFinalizer(g, v1alpha1.Finalizer)
-	if err := r.Client.Patch(ctx, g, client.MergeFrom(before), client.FieldOwner(fieldManager)); client.IgnoreNotFound(err) != nil {
+	if err := client.IgnoreNotFound(r.Client.Patch(ctx, g, client.MergeFrom(before), client.FieldOwner(fieldManager))); err != nil {
 		return fmt.Errorf("removing the finalizer: %w", err)
 	}
 	r.forget(g.UID)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 )
 
@@ -40,8 +41,8 @@ func (s *Storage) Collect(live map[string]bool, before time.Time) (int, error) {
 	if err != nil {
 		return removed, fmt.Errorf("collecting garbage: %w", err)
 	}
-	for i := len(folders) - 1; i >= 0; i-- {
-		s.removeEmpty(folders[i], before)
+	for _, folder := range slices.Backward(folders) {
+		s.removeEmpty(folder, before)
 	}
 	return removed, nil
 }

@@ -26,7 +26,7 @@ type Initial struct {
 }
 
 // NeedLeaderElection tells the manager to wait: only a leader reconciles.
-func (i *Initial) NeedLeaderElection() bool { return true }
+func (*Initial) NeedLeaderElection() bool { return true }
 
 // Start finds out what is to be waited for.
 func (i *Initial) Start(ctx context.Context) error {

@@ -270,10 +270,9 @@ func (p *publication) metadata(key types.NamespacedName, u fn.Unit) *sourcev1.Ex
 	labels[generators.LabelManagedBy] = generators.ManagedBy
 	labels[v1alpha1.LabelGenerator] = g.Name
 	labels[v1alpha1.LabelPart] = string(u.Kind)
-	switch u.Kind {
-	case fn.UnitTenant:
+	if u.Kind == fn.UnitTenant {
 		labels[generators.LabelTenant] = u.Tenant
-	case fn.UnitPlatform:
+	} else if u.Kind == fn.UnitPlatform {
 		labels[generators.LabelTenant] = schema.PlatformTenant
 	}
 	return &sourcev1.ExternalArtifact{
@@ -379,7 +378,7 @@ func (p *publication) orphans(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := p.Client.Delete(ctx, object, client.Preconditions{UID: &object.UID}); client.IgnoreNotFound(err) != nil {
+		if err := client.IgnoreNotFound(p.Client.Delete(ctx, object, client.Preconditions{UID: &object.UID})); err != nil {
 			return fmt.Errorf("deleting %s: %w", name, err)
 		}
 		artifactWrites.WithLabelValues(p.generator.Namespace, p.generator.Name, "delete").Inc()

@@ -217,7 +217,7 @@ func (r *Reconciler) forget(uid types.UID) {
 }
 
 // later is when to look again if nothing happens.
-func (r *Reconciler) later(g *v1alpha1.TenantGenerator) ctrl.Result {
+func (*Reconciler) later(g *v1alpha1.TenantGenerator) ctrl.Result {
 	return jitter.JitteredRequeueInterval(ctrl.Result{RequeueAfter: interval(g)})
 }
 

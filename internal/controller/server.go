@@ -50,7 +50,7 @@ type FileServer struct {
 }
 
 // NeedLeaderElection tells the manager to wait.
-func (f *FileServer) NeedLeaderElection() bool { return true }
+func (*FileServer) NeedLeaderElection() bool { return true }
 
 // Start serves until ctx ends.
 func (f *FileServer) Start(ctx context.Context) error {

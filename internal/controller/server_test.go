@@ -30,7 +30,7 @@ func TestFileServer(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- (&FileServer{Storage: s, Address: address}).Start(ctx) }()
 	for range 200 {
-		response, err := http.Get("http://" + address + "/" + stored.Path) //nolint:noctx // the test ends it
+		response, err := http.Get("http://" + address + "/" + stored.Path)
 		if err == nil {
 			_ = response.Body.Close()
 			if response.StatusCode != http.StatusOK {

@@ -21,7 +21,7 @@ import (
 )
 
 // patch writes the status. Every condition carries the generation that it is of.
-func (r *Reconciler) patch(ctx context.Context, patcher *patch.SerialPatcher, g *v1alpha1.TenantGenerator) error {
+func (*Reconciler) patch(ctx context.Context, patcher *patch.SerialPatcher, g *v1alpha1.TenantGenerator) error {
 	err := patcher.Patch(ctx, g, patch.WithOwnedConditions{Conditions: ownedConditions}, patch.WithFieldOwner(fieldManager))
 	// An object that is deleted meanwhile has no status.
 	if err = kerrors.FilterOut(err, func(err error) bool { return client.IgnoreNotFound(err) == nil }); err != nil {
@@ -128,7 +128,7 @@ func tell(found problem.List) string {
 	return strings.Join(lines, "\n")
 }
 
-func (r *Reconciler) countProblems(g *v1alpha1.TenantGenerator, found problem.List) {
+func (*Reconciler) countProblems(g *v1alpha1.TenantGenerator, found problem.List) {
 	wrong := found.Errors()
 	problems.WithLabelValues(g.Namespace, g.Name, string(problem.Error)).Set(float64(wrong))
 	problems.WithLabelValues(g.Namespace, g.Name, string(problem.Warning)).Set(float64(len(found) - wrong))

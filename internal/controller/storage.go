@@ -134,7 +134,7 @@ func (s *Storage) Put(key types.NamespacedName, hash string, files []fn.TreeFile
 
 // write writes a file beside its place and moves it there. It is not flushed to
 // the disk: what a crash leaves damaged is found by its digest at the start.
-func (s *Storage) write(file string, data []byte) error {
+func (*Storage) write(file string, data []byte) error {
 	temporary := file + ".new"
 	err := os.WriteFile(temporary, data, 0o640)
 	if errors.Is(err, fs.ErrNotExist) { // the artifact's first file

@@ -65,8 +65,11 @@ func TestStoredIsRead(t *testing.T) {
 func TestContentHash(t *testing.T) {
 	seen := map[string][]fn.TreeFile{}
 	for _, files := range [][]fn.TreeFile{
-		nil, someFiles, someFiles[:1], {{Inside: "a", Data: []byte("bc")}}, {{Inside: "ab", Data: []byte("c")}},
-		{{Inside: "a", Data: []byte("b")}, {Inside: "c"}}, {{Inside: "a"}, {Inside: "b", Data: []byte("c")}},
+		nil, someFiles, someFiles[:1],
+		{{Inside: "a", Data: []byte("bc")}},
+		{{Inside: "ab", Data: []byte("c")}},
+		{{Inside: "a", Data: []byte("b")}, {Inside: "c"}},
+		{{Inside: "a"}, {Inside: "b", Data: []byte("c")}},
 	} {
 		hash := ContentHash(files)
 		if other, twice := seen[hash]; twice {
@@ -140,7 +143,7 @@ func TestServer(t *testing.T) {
 // enough, and not before.
 func TestCollectProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		folder, err := os.MkdirTemp("", "eso-tenant-gc-")
+		folder, err := os.MkdirTemp("", "eso-tenant-gc-") //nolint:usetesting // one for each run of the property
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +152,7 @@ func TestCollectProperty(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
+		defer func() { _ = s.Close() }()
 		const retention = time.Hour
 		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 		live := map[string]string{}        // by name of the artifact

@@ -14,14 +14,13 @@ import (
 	"strings"
 	"testing"
 
-	kustomizev1 "sigs.k8s.io/kustomize/api/types"
-	"sigs.k8s.io/yaml"
-
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
+	kustomizev1 "sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/yaml"
 
 	"github.com/eso-tenant/eso-tenant/fn"
 	"github.com/eso-tenant/eso-tenant/internal/controller"
@@ -221,8 +220,8 @@ func TestApplierRights(t *testing.T) {
 		for _, o := range objects(t, text) {
 			gvk := o.GroupVersionKind()
 			resource := strings.ToLower(gvk.Kind) + "s"
-			if strings.HasSuffix(resource, "ys") {
-				resource = strings.TrimSuffix(resource, "ys") + "ies"
+			if stem, found := strings.CutSuffix(resource, "ys"); found {
+				resource = stem + "ies"
 			}
 			verbs := []string{"get", "create", "patch", "delete"}
 			if gvk.Kind == "Role" || gvk.Kind == "ClusterRole" {
@@ -256,12 +255,12 @@ func TestDefinition(t *testing.T) {
 
 // Samples are of kinds as they are, and name what the base makes.
 func TestSamples(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(folder, "samples/tenantgenerator.yaml"))
+	text, err := os.ReadFile(filepath.Join(folder, "samples", "tenantgenerator.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	generator := one[v1alpha1.TenantGenerator](t, objects(t, text), "TenantGenerator", "tenants")
-	text, err = os.ReadFile(filepath.Join(folder, "samples/kustomization-flux.yaml"))
+	text, err = os.ReadFile(filepath.Join(folder, "samples", "kustomization-flux.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +270,7 @@ func TestSamples(t *testing.T) {
 	if source != generator.Name+"-flux" || account != "eso-tenant-applier" {
 		t.Errorf("it applies %s as %s", source, account)
 	}
-	text, err = os.ReadFile(filepath.Join(folder, "samples/feature-gate.yaml"))
+	text, err = os.ReadFile(filepath.Join(folder, "samples", "feature-gate.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

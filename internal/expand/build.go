@@ -141,42 +141,47 @@ func (b *builder) transformers(folder, file string, k *types.Kustomization, nest
 		if i < 0 {
 			return nil
 		}
-		if k.Kind == types.ComponentKind {
-			return complain(problem.SourceUnreadable, file, "a function of a component works on what the kustomization around it has, which is not known here", "list it in that kustomization's transformers")
+		complaint := b.transformer(folder, file, k, i, nested)
+		if complaint == nil {
+			k, _, complaint = b.read(folder)
 		}
-		rest := k.Transformers[i+1:]
-		if hashes := b.hashes(folder, nil); hashes != "" && (nested || len(rest) > 0) {
-			return complain(problem.SourceUnreadable, hashes, "this generates ConfigMaps or Secrets whose names get a hash, and a function expands them before others change them", "move it to a kustomization beside the one whose transformers expand tenants, or switch its hash off (generatorOptions.disableNameSuffixHash)")
-		}
-		items, complaint := b.build(folder, file, func(inner *types.Kustomization) { inner.Transformers, inner.Validators = k.Transformers[:i], nil })
 		if complaint != nil {
-			return complaint
-		}
-		configs, complaint := b.configs(folder, file, k.Transformers[i])
-		if complaint != nil {
-			return complaint
-		}
-		for _, config := range configs {
-			if items, complaint = b.run(file, config, items); complaint != nil {
-				return complaint
-			}
-		}
-		text, err := kio.StringAll(items)
-		if err != nil {
-			return complain(problem.SourceUnreadable, file, "what was expanded cannot be written: "+firstLine(err), "")
-		}
-		expanded := path.Join(folder, expandedFile)
-		if b.files[expanded] != nil && !slices.Contains(k.Resources, expandedFile) {
-			return complain(problem.SourceUnreadable, expanded, "what is expanded would stand here, and the source has such a file", "call it something else")
-		}
-		b.put(expanded, restoreLocal(text))
-		if complaint := b.edit(file, map[string][]string{"resources": {expandedFile}, "transformers": rest}, spent); complaint != nil {
-			return complaint
-		}
-		if k, _, complaint = b.read(folder); complaint != nil {
 			return complaint
 		}
 	}
+}
+
+func (b *builder) transformer(folder, file string, k *types.Kustomization, i int, nested bool) *problem.Problem {
+	if k.Kind == types.ComponentKind {
+		return complain(problem.SourceUnreadable, file, "a function of a component works on what the kustomization around it has, which is not known here", "list it in that kustomization's transformers")
+	}
+	rest := k.Transformers[i+1:]
+	if hashes := b.hashes(folder, nil); hashes != "" && (nested || len(rest) > 0) {
+		return complain(problem.SourceUnreadable, hashes, "this generates ConfigMaps or Secrets whose names get a hash, and a function expands them before others change them", "move it to a kustomization beside the one whose transformers expand tenants, or switch its hash off (generatorOptions.disableNameSuffixHash)")
+	}
+	items, complaint := b.build(folder, file, func(inner *types.Kustomization) { inner.Transformers, inner.Validators = k.Transformers[:i], nil })
+	if complaint != nil {
+		return complaint
+	}
+	configs, complaint := b.configs(folder, file, k.Transformers[i])
+	if complaint != nil {
+		return complaint
+	}
+	for _, config := range configs {
+		if items, complaint = b.run(file, config, items); complaint != nil {
+			return complaint
+		}
+	}
+	text, err := kio.StringAll(items)
+	if err != nil {
+		return complain(problem.SourceUnreadable, file, "what was expanded cannot be written: "+firstLine(err), "")
+	}
+	expanded := path.Join(folder, expandedFile)
+	if b.files[expanded] != nil && !slices.Contains(k.Resources, expandedFile) {
+		return complain(problem.SourceUnreadable, expanded, "what is expanded would stand here, and the source has such a file", "call it something else")
+	}
+	b.put(expanded, restoreLocal(text))
+	return b.edit(file, map[string][]string{"resources": {expandedFile}, "transformers": rest}, spent)
 }
 
 // spent are the fields of a kustomization whose work is done once it was built.
@@ -261,7 +266,7 @@ func (b *builder) configs(folder, file, entry string) ([]*yaml.RNode, *problem.P
 	return b.build(name, inner, func(*types.Kustomization) {})
 }
 
-func (b *builder) documents(file string, data []byte) ([]*yaml.RNode, *problem.Problem) {
+func (*builder) documents(file string, data []byte) ([]*yaml.RNode, *problem.Problem) {
 	nodes, err := (&kio.ByteReader{Reader: bytes.NewReader(data), OmitReaderAnnotations: true}).Read()
 	if err != nil {
 		return nil, complain(problem.YAMLSyntax, file, "this cannot be read: "+firstLine(err), "")

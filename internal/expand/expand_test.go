@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -30,7 +31,7 @@ const (
 var toolbox = sync.OnceValues(func() (string, error) {
 	kustomize := os.Getenv("KUSTOMIZE")
 	if kustomize == "" {
-		kustomize = filepath.Join(repoRoot, ".cache/bin/kustomize")
+		kustomize = filepath.Join(repoRoot, ".cache", "bin", "kustomize")
 	}
 	kustomize, err := exec.LookPath(kustomize)
 	if err != nil {
@@ -53,11 +54,10 @@ var toolbox = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	m.Run()
 	if dir, err := toolbox(); err == nil {
 		os.RemoveAll(dir)
 	}
-	os.Exit(code)
 }
 
 // run runs a program of the toolbox.
@@ -209,7 +209,7 @@ func specs(t testing.TB, local bool) map[string]string {
 	t.Helper()
 	files := map[string]string{"specs/kustomization.yaml": "resources: [platform.yaml, tenants/cart.yaml, tenants/orders.yaml]\n"}
 	for _, name := range []string{"platform.yaml", "tenants/cart.yaml", "tenants/orders.yaml"} {
-		data, err := os.ReadFile(filepath.Join(examples, "kustomize-transformer/specs", name))
+		data, err := os.ReadFile(filepath.Join(examples, "kustomize-transformer", "specs", name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func specs(t testing.TB, local bool) map[string]string {
 
 // More ways of writing kustomizations than the examples have.
 func TestKustomizationsBuildTheSame(t *testing.T) {
-	tenantSet, err := os.ReadFile(filepath.Join(examples, "kustomize-generator/config/tenantset.yaml"))
+	tenantSet, err := os.ReadFile(filepath.Join(examples, "kustomize-generator", "config", "tenantset.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,9 +274,7 @@ func TestKustomizationsBuildTheSame(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			files := specs(t, test.local)
-			for name, data := range test.files {
-				files[name] = data
-			}
+			maps.Copy(files, test.files)
 			sameBuild(t, text(files), test.folder, true)
 		})
 	}
@@ -310,11 +308,11 @@ func TestSpecificationsAreRendered(t *testing.T) {
 			e := Do(request(files, test.path, test.cluster))
 			for _, u := range units(t, e) {
 				folder := "platform"
-				switch u.Kind {
-				case fn.UnitTenant:
-					folder = "tenants/" + u.Tenant
-				case fn.UnitFlux:
+				if u.Kind == fn.UnitFlux {
 					continue
+				}
+				if u.Kind == fn.UnitTenant {
+					folder = "tenants/" + u.Tenant
 				}
 				for _, f := range u.Files {
 					got[folder+"/"+f.Inside] = string(f.Data)
@@ -371,12 +369,8 @@ func TestRefusals(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			files := specs(t, false)
-			for name, data := range base {
-				files[name] = data
-			}
-			for name, data := range test.files {
-				files[name] = data
-			}
+			maps.Copy(files, base)
+			maps.Copy(files, test.files)
 			e := Do(request(text(files), test.path, ""))
 			if e.Problems.Errors() == 0 || e.Units != nil {
 				t.Fatalf("it was expanded: %v", e.Tenants)

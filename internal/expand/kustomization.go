@@ -1,6 +1,7 @@
 package expand
 
 import (
+	"bytes"
 	"path"
 	"slices"
 	"strings"
@@ -139,7 +140,7 @@ func holdsOurs(data []byte) bool {
 	if !strings.Contains(string(data), schema.APIVersion) || schema.Crowded(data) {
 		return false
 	}
-	for _, text := range strings.Split("\n"+string(data), "\n---") {
+	for text := range strings.SplitSeq("\n"+string(data), "\n---") {
 		var head struct {
 			APIVersion string `yaml:"apiVersion"`
 		}
@@ -160,7 +161,7 @@ func (b *builder) onlyLists(folder string) *problem.Problem {
 	bare := types.Kustomization{TypeMeta: k.TypeMeta, MetaData: k.MetaData, Resources: k.Resources, SortOptions: k.SortOptions}
 	left, err1 := yaml.Marshal(bare)
 	all, err2 := yaml.Marshal(k)
-	if err1 != nil || err2 != nil || string(left) != string(all) {
+	if err1 != nil || err2 != nil || !bytes.Equal(left, all) {
 		return complain(problem.SourceUnreadable, file, "this kustomization changes what it lists, and runs no function of eso-tenant's", "list a "+schema.KindTransformer+" in its transformers; or take all but resources out of it")
 	}
 	return nil

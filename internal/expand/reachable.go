@@ -29,35 +29,44 @@ func (b *builder) reachable(folder string, above []string) *problem.Problem {
 			return b.outside(file, name)
 		}
 	}
-	plugins := slices.Concat(k.Generators, k.Transformers, k.Validators)
-	for _, entry := range slices.Concat(k.Resources, k.Components, plugins) {
-		isPlugin := slices.Contains(plugins, entry)
-		if isPlugin && strings.Contains(entry, "\n") {
-			if complaint := b.plugin(folder, file, []byte(entry)); complaint != nil {
-				return complaint
-			}
-			continue
-		}
+	for _, entry := range slices.Concat(k.Resources, k.Components) {
 		name, isFolder, ok := b.local(folder, entry)
 		if !ok {
 			return b.outside(file, entry)
 		}
-		switch {
-		case isFolder && isPlugin:
-			complaint = b.pluginFolder(name)
-		case isFolder:
-			complaint = b.reachable(name, append(slices.Clone(above), folder))
-		case isPlugin:
-			complaint = b.plugin(folder, name, b.files[name])
+		if !isFolder {
+			continue
 		}
-		if complaint != nil {
+		if complaint := b.reachable(name, append(slices.Clone(above), folder)); complaint != nil {
+			return complaint
+		}
+	}
+	for _, entry := range slices.Concat(k.Generators, k.Transformers, k.Validators) {
+		if complaint := b.pluginEntry(folder, file, entry); complaint != nil {
 			return complaint
 		}
 	}
 	return nil
 }
 
-func (b *builder) outside(file, entry string) *problem.Problem {
+// pluginEntry looks at an entry of generators, transformers or validators: a
+// text, a file, or a folder of configurations.
+func (b *builder) pluginEntry(folder, file, entry string) *problem.Problem {
+	if strings.Contains(entry, "\n") {
+		return b.plugin(folder, file, []byte(entry))
+	}
+	name, isFolder, ok := b.local(folder, entry)
+	switch {
+	case !ok:
+		return b.outside(file, entry)
+	case isFolder:
+		return b.pluginFolder(name)
+	default:
+		return b.plugin(folder, name, b.files[name])
+	}
+}
+
+func (*builder) outside(file, entry string) *problem.Problem {
 	return complain(problem.SourceUnreadable, file, problem.Quote(withoutQuery(entry))+" is no file and no folder of this source", "put it into the source: nothing is fetched from elsewhere")
 }
 
@@ -76,12 +85,12 @@ func withoutQuery(entry string) string {
 // resources.
 func filesOf(k *types.Kustomization) []string {
 	names := slices.Concat(k.Crds, k.Configurations)
-	for _, p := range k.PatchesStrategicMerge {
+	for _, p := range k.PatchesStrategicMerge { //nolint:staticcheck // kustomize reads it still
 		if text := string(p); !strings.Contains(text, "\n") {
 			names = append(names, text)
 		}
 	}
-	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) {
+	for _, p := range slices.Concat(k.Patches, k.PatchesJson6902) { //nolint:staticcheck // kustomize reads it still
 		names = append(names, p.Path)
 	}
 	for i := range k.Replacements {
@@ -145,25 +154,26 @@ func (b *builder) plugins(folder, file string, nodes []*yaml.RNode) *problem.Pro
 	return nil
 }
 
+// fileFields are those of built-in plugins that name files.
+var fileFields = []string{"path", "paths", "files", "env", "envs", "valuesFile", "additionalValuesFiles", "repo", "chartHome"}
+
+// objectFields are those in which a path is one of an object's fields.
+var objectFields = []string{"fieldSpecs", "fieldSpec", "target", "targets"}
+
 // foreign is a text below a field that names files, which is no file.
 func (b *builder) foreign(folder string, n *yaml.Node, names bool) string {
 	switch n.Kind {
 	case yaml.ScalarNode:
-		_, after, ok := strings.Cut(n.Value, "=")
-		if !ok {
-			after = n.Value
-		}
-		if _, isFolder, ok := b.local(folder, after); names && n.Value != "" && !strings.Contains(n.Value, "\n") && (!ok || isFolder) {
+		if names && n.Value != "" && !strings.Contains(n.Value, "\n") && !b.isFile(folder, n.Value) {
 			return n.Value
 		}
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			field := n.Content[i].Value
-			if slices.Contains([]string{"fieldSpecs", "fieldSpec", "target", "targets"}, field) {
-				continue // paths of fields, not of files
+			if slices.Contains(objectFields, field) {
+				continue
 			}
-			isFile := slices.Contains([]string{"path", "paths", "files", "env", "envs", "valuesFile", "additionalValuesFiles", "repo", "chartHome"}, field)
-			if found := b.foreign(folder, n.Content[i+1], isFile); found != "" {
+			if found := b.foreign(folder, n.Content[i+1], slices.Contains(fileFields, field)); found != "" {
 				return found
 			}
 		}
@@ -177,4 +187,13 @@ func (b *builder) foreign(folder string, n *yaml.Node, names bool) string {
 		return "an alias" // an anchor could hide a name
 	}
 	return ""
+}
+
+// isFile tells whether name, or what follows its "=", is a file of the source.
+func (b *builder) isFile(folder, name string) bool {
+	if _, after, ok := strings.Cut(name, "="); ok {
+		name = after
+	}
+	_, isFolder, ok := b.local(folder, name)
+	return ok && !isFolder
 }
