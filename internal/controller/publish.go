@@ -270,9 +270,10 @@ func (p *publication) metadata(key types.NamespacedName, u fn.Unit) *sourcev1.Ex
 	labels[generators.LabelManagedBy] = generators.ManagedBy
 	labels[v1alpha1.LabelGenerator] = g.Name
 	labels[v1alpha1.LabelPart] = string(u.Kind)
-	if u.Kind == fn.UnitTenant {
+	switch u.Kind { //nolint:exhaustive // the others are nobody's
+	case fn.UnitTenant:
 		labels[generators.LabelTenant] = u.Tenant
-	} else if u.Kind == fn.UnitPlatform {
+	case fn.UnitPlatform:
 		labels[generators.LabelTenant] = schema.PlatformTenant
 	}
 	return &sourcev1.ExternalArtifact{
