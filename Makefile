@@ -9,6 +9,7 @@ BENCH    ?=
 
 # The image, for which architectures, and when it was made: the commit's time, so that the same commit makes the same image.
 IMAGE             ?= localhost/eso-tenant:dev
+CONTROLLER_IMAGE  ?= localhost/eso-tenant-controller:dev
 ARCHS             ?= $(shell go env GOARCH)
 REVISION          ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
@@ -35,6 +36,15 @@ help: ## what can be made
 build: ## bin/eso-tenant, static
 	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/eso-tenant ./cmd/eso-tenant
 
+.PHONY: controller
+controller: ## bin/eso-tenant-controller, static
+	go build -trimpath -ldflags "$(LDFLAGS)" -o bin/eso-tenant-controller ./cmd/eso-tenant-controller
+
+.PHONY: manifests
+manifests: ## the controller's CustomResourceDefinition and deep copies, from its Go types
+	$(TOOL) controller-gen object:headerFile=/dev/null crd:crdVersions=v1 paths=./internal/controller/v1alpha1/... \
+	  output:crd:dir=deploy/crd output:object:dir=internal/controller/v1alpha1
+
 .PHONY: image
 image: ## the KRM function as a container image IMAGE, for ARCHS, by CONTAINER (podman or docker)
 	rm -rf bin/image
@@ -45,6 +55,17 @@ image: ## the KRM function as a container image IMAGE, for ARCHS, by CONTAINER (
 	chmod -R u=rwX,go=rX bin/image
 	IMAGE="$(IMAGE)" ARCHS="$(ARCHS)" VERSION="$(VERSION)" REVISION="$(REVISION)" SOURCE_DATE_EPOCH="$(SOURCE_DATE_EPOCH)" \
 	  CONTAINER="$(CONTAINER)" internal/image/build
+
+.PHONY: controller-image
+controller-image: ## the controller as a container image CONTROLLER_IMAGE, in the same way
+	rm -rf bin/controller-image
+	for arch in $(ARCHS); do \
+	  GOOS=linux GOARCH=$$arch go build -trimpath -ldflags "$(LDFLAGS)" -o bin/controller-image/$$arch/eso-tenant-controller ./cmd/eso-tenant-controller; \
+	done
+	cp internal/image/passwd internal/image/group bin/controller-image
+	chmod -R u=rwX,go=rX bin/controller-image
+	IMAGE="$(CONTROLLER_IMAGE)" ARCHS="$(ARCHS)" VERSION="$(VERSION)" REVISION="$(REVISION)" SOURCE_DATE_EPOCH="$(SOURCE_DATE_EPOCH)" \
+	  CONTAINER="$(CONTAINER)" internal/image/build Dockerfile.controller bin/controller-image
 
 .PHONY: image-test
 image-test: tools ## the image, built by podman and run as kustomize runs it (installs podman where that can be done)
@@ -97,7 +118,7 @@ fmt: ## format Go files in place
 	$(TOOL) golangci-lint fmt
 
 .PHONY: golden
-golden: tools ## rewrite the golden files from what the code does now
+golden: tools manifests ## rewrite the golden files, and what is generated, from what the code does now
 	UPDATE_GOLDEN=1 go test ./...
 
 .PHONY: fuzz

@@ -31,7 +31,13 @@ type Rendering struct {
 // Build decodes the sources. The Rendering is nil if a problem is an error, so
 // that nothing can be made from a specification that is wrong.
 func Build(sources []schema.Source) (*Rendering, problem.List) {
-	spec, problems, foreign := schema.Decode(sources)
+	return BuildAgain(sources, &schema.Memory{})
+}
+
+// BuildAgain is Build for a process that builds nearly the same again and
+// again, and keeps a memory of what was right.
+func BuildAgain(sources []schema.Source, memory *schema.Memory) (*Rendering, problem.List) {
+	spec, problems, foreign := memory.Decode(sources)
 	if problems.Errors() > 0 {
 		return nil, problems
 	}
@@ -92,6 +98,18 @@ func (r *Rendering) Flux() []ClusterFlux {
 		}
 	}
 	return all
+}
+
+// Tenants names the tenants of the rendering, each once.
+func (r *Rendering) Tenants() []string {
+	var names []string
+	for _, c := range r.clusters {
+		for t := range r.tenantsOf(c) {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Count returns how many clusters, tenants and namespaces the rendering has,

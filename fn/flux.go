@@ -1,6 +1,7 @@
 package fn
 
 import (
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -24,9 +25,21 @@ type fluxKustomizationSpec struct {
 	Interval           string                             `json:"interval"`
 	Path               string                             `json:"path"`
 	Prune              bool                               `json:"prune"`
+	RetryInterval      string                             `json:"retryInterval,omitempty"`
 	ServiceAccountName string                             `json:"serviceAccountName,omitempty"`
 	SourceRef          meta.NamespacedObjectKindReference `json:"sourceRef"`
 	Wait               bool                               `json:"wait"`
+}
+
+// fluxSettings say where the Kustomizations are, what they run as, and what they
+// apply.
+type fluxSettings struct {
+	namespace, interval, serviceAccountName string
+	retry                                   string // interval after a failure; "" is the same
+	labels, annotations                     map[string]string
+	// source is what the Kustomization of a name and tenant applies a folder from.
+	source func(name, tenant, folder string) (ref meta.NamespacedObjectKindReference, path string)
+	oci    *schema.FluxOCI // each part has an OCIRepository of its own; nil: none has
 }
 
 // flux writes one Flux Kustomization for the platform and one for each tenant,
@@ -34,34 +47,57 @@ type fluxKustomizationSpec struct {
 // tenants: every reconcile fetches its whole artifact, and an inventory has a
 // ceiling.
 func (w *folderWriter) flux() {
-	f := w.cluster.Platform.Flux
-	if f == nil {
+	settings := w.fluxSettings()
+	if settings == nil {
 		return
 	}
-	platform := w.fluxKustomization(generators.FluxName(schema.PlatformTenant), schema.PlatformTenant, folderPlatform)
+	platform := settings.kustomization(generators.FluxName(schema.PlatformTenant), schema.PlatformTenant, folderPlatform)
 	files := []string{schema.PlatformTenant + ".yaml"}
-	w.fluxObjects(files[0], platform, folderPlatform)
+	w.fluxObjects(settings, files[0], platform, folderPlatform)
 	for _, t := range w.cluster.Tenants {
 		folder := path.Join(folderTenants, t.Name)
-		k := w.fluxKustomization(generators.FluxName(t.Name), t.Name, folder)
+		k := settings.kustomization(generators.FluxName(t.Name), t.Name, folder)
 		// ESO's own rights first: they change with its version, and tenants' with them.
 		k.Spec.DependsOn = []meta.NamespacedObjectReference{{Name: platform.ObjectMeta.Name}}
 		name := fluxFile(t.Name)
-		w.fluxObjects(name, k, folder)
+		w.fluxObjects(settings, name, k, folder)
 		files = append(files, name)
 	}
-	if f.OCI != nil {
-		root := w.fluxKustomization(generators.FluxRoot, schema.PlatformTenant, folderFlux)
+	if settings.oci != nil {
+		root := settings.kustomization(generators.FluxRoot, schema.PlatformTenant, folderFlux)
 		// It makes Kustomizations, and who may do that has the rights of any
 		// account that they name: more than the applier should have.
 		root.Spec.ServiceAccountName = ""
 		// It would wait for all tenants, and be as broken as the worst of them.
 		root.Spec.Wait = false
-		w.fluxObjects(fluxRootFile, root, folderFlux)
+		w.fluxObjects(settings, fluxRootFile, root, folderFlux)
 		files = append(files, fluxRootFile)
 	}
 	slices.Sort(files)
 	w.kustomization(folderFlux, files)
+}
+
+// fluxSettings are the delivery's, with what the Platform says put first; without
+// one, the Platform's: a folder in one source, or artifacts in a registry. Nil is
+// no Flux.
+func (w *folderWriter) fluxSettings() *fluxSettings {
+	f, d := w.cluster.Platform.Flux, w.delivery
+	if d != nil {
+		return d.settings(f)
+	}
+	if f == nil {
+		return nil
+	}
+	return &fluxSettings{
+		namespace: f.Namespace, interval: f.Interval, serviceAccountName: f.ServiceAccountName, oci: f.OCI,
+		source: func(name, _, folder string) (meta.NamespacedObjectKindReference, string) {
+			if f.OCI != nil {
+				return meta.NamespacedObjectKindReference{Kind: kindOCIRepository, Name: name}, "./"
+			}
+			ref := meta.NamespacedObjectKindReference{Kind: f.SourceKind, Name: f.SourceName, Namespace: f.SourceNamespace}
+			return ref, "./" + path.Join(f.Path, w.cluster.Platform.Name, folder)
+		},
+	}
 }
 
 // fluxRootFile has what makes Flux apply the others.
@@ -72,36 +108,28 @@ func fluxFile(tenant string) string { return "tenant." + tenant + ".yaml" }
 
 // fluxObjects writes a part's Kustomization, behind its source where it has one
 // of its own.
-func (w *folderWriter) fluxObjects(file string, k fluxKustomization, folder string) {
+func (w *folderWriter) fluxObjects(s *fluxSettings, file string, k fluxKustomization, folder string) {
 	objects := []any{k}
-	if o := w.cluster.Platform.Flux.OCI; o != nil {
-		objects = []any{fluxRepository(o, k.ObjectMeta, path.Join(w.cluster.Platform.Name, folder)), k}
+	if s.oci != nil {
+		objects = []any{fluxRepository(s.oci, k.ObjectMeta, path.Join(w.cluster.Platform.Name, folder)), k}
 	}
 	w.stream(filepath.Join(folderFlux, file), objects)
 }
 
-func (w *folderWriter) fluxKustomization(name, tenant, folder string) fluxKustomization {
-	f := w.cluster.Platform.Flux
-	k := fluxKustomization{
-		TypeMeta: metav1.TypeMeta{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization"},
-		ObjectMeta: metav1.ObjectMeta{
-			Name: name, Namespace: f.Namespace,
-			Labels: map[string]string{generators.LabelManagedBy: generators.ManagedBy, generators.LabelTenant: tenant},
-		},
+func (s *fluxSettings) kustomization(name, tenant, folder string) fluxKustomization {
+	labels := maps.Clone(s.labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[generators.LabelManagedBy], labels[generators.LabelTenant] = generators.ManagedBy, tenant
+	ref, from := s.source(name, tenant, folder)
+	return fluxKustomization{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization"},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace, Labels: labels, Annotations: s.annotations},
 		Spec: fluxKustomizationSpec{
-			Interval:           f.Interval,
-			Path:               "./" + path.Join(f.Path, w.cluster.Platform.Name, folder),
-			Prune:              true,
-			ServiceAccountName: f.ServiceAccountName,
-			SourceRef:          meta.NamespacedObjectKindReference{Kind: f.SourceKind, Name: f.SourceName, Namespace: f.SourceNamespace},
-			Wait:               true,
+			Interval: s.interval, RetryInterval: s.retry, Path: from, Prune: true, ServiceAccountName: s.serviceAccountName, SourceRef: ref, Wait: true,
 		},
 	}
-	if f.OCI != nil {
-		k.Spec.Path = "./"
-		k.Spec.SourceRef = meta.NamespacedObjectKindReference{Kind: kindOCIRepository, Name: name}
-	}
-	return k
 }
 
 const kindOCIRepository = "OCIRepository"

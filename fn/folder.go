@@ -90,7 +90,7 @@ func (r *Rendering) WriteFolder(ctx context.Context, dir string) (err error) {
 func (r *Rendering) buildUnits(ctx context.Context, temporary string) ([]string, error) {
 	var units []string
 	for _, c := range r.clusters {
-		w := newFolderWriter(ctx, c, onDisk(filepath.Join(temporary, c.Platform.Name)))
+		w := newFolderWriter(ctx, c, intoFolder(filepath.Join(temporary, c.Platform.Name)))
 		for t := range r.tenantsOf(c) {
 			w.tenant(t)
 			if len(r.tenants) > 0 {
@@ -111,16 +111,33 @@ func (r *Rendering) buildUnits(ctx context.Context, temporary string) ([]string,
 
 // folderWriter writes one cluster's files. After an error it writes nothing.
 type folderWriter struct {
-	ctx      context.Context                         // of the one call of WriteFolder or Parts that this lives for
-	write    func(name string, content []byte) error // it may keep the content
+	ctx      context.Context // of the one call that this lives for
+	put      func(name string, content []byte) error
 	cluster  *schema.Cluster
 	expander *generators.Expander
+	delivery *Delivery // nil: the folder is in one source
 	buffer   []byte
 	err      error
 }
 
-func newFolderWriter(ctx context.Context, c *schema.Cluster, write func(name string, content []byte) error) *folderWriter {
-	return &folderWriter{ctx: ctx, write: write, cluster: c, expander: generators.New(c.Platform)}
+// newFolderWriter makes a writer that hands files to put, by their names in the
+// cluster's folder. The content is put's to keep.
+func newFolderWriter(ctx context.Context, c *schema.Cluster, put func(name string, content []byte) error) *folderWriter {
+	return &folderWriter{ctx: ctx, put: put, cluster: c, expander: generators.New(c.Platform)}
+}
+
+// intoFolder writes files below a folder of the disk.
+func intoFolder(root string) func(name string, content []byte) error {
+	return func(name string, content []byte) error {
+		full := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			return fmt.Errorf("making a folder: %w", err)
+		}
+		if err := os.WriteFile(full, content, 0o644); err != nil {
+			return fmt.Errorf("writing a file: %w", err)
+		}
+		return nil
+	}
 }
 
 func (w *folderWriter) platform() {
@@ -196,21 +213,7 @@ func (w *folderWriter) file(name string, content []byte) {
 	if w.err != nil {
 		return
 	}
-	w.err = w.write(name, append([]byte(header), content...))
-}
-
-// onDisk writes files below a folder.
-func onDisk(root string) func(name string, content []byte) error {
-	return func(name string, content []byte) error {
-		full := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-			return fmt.Errorf("making a folder: %w", err)
-		}
-		if err := os.WriteFile(full, content, 0o644); err != nil {
-			return fmt.Errorf("writing a file: %w", err)
-		}
-		return nil
-	}
+	w.err = w.put(name, append([]byte(header), content...))
 }
 
 // checkPlace refuses a place below dir that is reached through a file or a

@@ -67,6 +67,8 @@ func (t Tree) file(f TreeFile) string {
 	switch {
 	case f.Inside == "":
 		return t.Name
+	case t.Name == ".":
+		return f.Inside
 	case strings.HasSuffix(t.Name, ":"): // the whole of a revision
 		return t.Name + f.Inside
 	default:

@@ -51,7 +51,18 @@ type claim struct {
 // error, the Spec must not be rendered. Documents of other kinds are left
 // alone and counted in foreign.
 func Decode(sources []Source) (spec *Spec, problems problem.List, foreign int) {
+	return (&Memory{}).Decode(sources)
+}
+
+// Decode is as the function of that name, and asks CUE only about what it has
+// not accepted already in the call before.
+func (m *Memory) Decode(sources []Source) (spec *Spec, problems problem.List, foreign int) {
 	dec := &decoder{names: map[string]problem.Position{}, cue: maxCUE}
+	dec.validator.memory = m
+	if m.MaxCUEBytes > 0 {
+		dec.cue.memory = m.MaxCUEBytes
+	}
+	defer m.turn()
 	return dec.decode(sources)
 }
 

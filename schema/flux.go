@@ -20,7 +20,7 @@ func (r *platformReader) flux(n *node) *Flux {
 		OCI:                readFluxOCI(n.get("oci")),
 		Path:               strings.Trim(strings.TrimPrefix(n.get("path").str(), "./"), "/"),
 		Namespace:          cmp.Or(n.get("namespace").str(), defaultFluxNamespace),
-		Interval:           cmp.Or(n.get("interval").str(), defaultFluxInterval),
+		Interval:           cmp.Or(n.get("interval").str(), FluxInterval),
 		ServiceAccountName: n.get("serviceAccountName").str(),
 	}
 	switch oci := n.get("oci"); {

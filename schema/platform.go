@@ -14,10 +14,12 @@ import (
 const (
 	defaultRelease       = "external-secrets" // ESO's documented Helm release and namespace
 	defaultFluxNamespace = "flux-system"
-	defaultFluxInterval  = "1h"
 	defaultFluxTag       = "latest" // source-controller's own
 	defaultFluxLook      = "5m"
 )
+
+// FluxInterval is how often Flux reconciles if the Platform does not say.
+const FluxInterval = "1h"
 
 // defaultAPIAudiences are what kubeadm gives the API server, with and without
 // the cluster's domain.

@@ -26,13 +26,23 @@ type validator struct {
 	root cue.Value
 	defs map[string]cue.Value
 	used int
+	// memory is of what was accepted before.
+	memory *Memory
 }
 
 // check tells whether CUE accepts n as the definition at path, which must be
 // there. Values with a problem of their own are left out.
 func (v *validator) check(path string, n *node) bool {
+	key := keyOf(path, n)
+	if v.memory.knows(key) {
+		return true
+	}
 	def := v.definition(path)
-	return def.Unify(v.ctx.BuildExpr(expr(n))).Validate(cue.Concrete(true), cue.Final()) == nil
+	ok := def.Unify(v.ctx.BuildExpr(expr(n))).Validate(cue.Concrete(true), cue.Final()) == nil
+	if ok {
+		v.memory.keep(key)
+	}
+	return ok
 }
 
 // definition looks a definition such as #Tenant or #Providers.vault up.

@@ -157,12 +157,17 @@ type verdict struct {
 // judge has the API server's dispatcher decide on a request.
 func (c *cluster) judge(t testing.TB, hooks []validating.PolicyHook, q request) verdict {
 	t.Helper()
+	return c.judgeAttributes(t, hooks, q.attributes())
+}
+
+func (c *cluster) judgeAttributes(t testing.TB, hooks []validating.PolicyHook, attributes admission.Attributes) verdict {
+	t.Helper()
 	v := verdict{audit: map[string]string{}}
 	matcher := generic.NewPolicyMatcher(matching.NewMatcher(listers.NewNamespaceLister(c.namespaces), nil))
 	authorizer := newRBAC(c.objects)
 	dispatcher := validating.NewDispatcher(authorizer, matcher)
 	ctx := warning.WithWarningRecorder(context.Background(), &v)
-	err := dispatcher.Dispatch(ctx, noted{q.attributes(), v.audit}, admission.NewObjectInterfacesFromScheme(runtime.NewScheme()), hooks)
+	err := dispatcher.Dispatch(ctx, noted{attributes, v.audit}, admission.NewObjectInterfacesFromScheme(runtime.NewScheme()), hooks)
 	v.asked = authorizer.asked
 	if err != nil {
 		v.refused = err.Error()

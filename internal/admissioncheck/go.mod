@@ -7,6 +7,7 @@ go 1.26.0
 require (
 	github.com/eso-tenant/eso-tenant v0.0.0
 	k8s.io/api v0.37.2
+	k8s.io/apiextensions-apiserver v0.37.2
 	k8s.io/apimachinery v0.37.2
 	k8s.io/apiserver v0.37.2
 	k8s.io/client-go v0.37.2

@@ -1,0 +1,2 @@
+// Package deploy holds the tests of what is in the folder deploy.
+package deploy
