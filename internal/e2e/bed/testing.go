@@ -216,6 +216,13 @@ func (b *Bed) StartFlux(t *testing.T) {
 	b.check(t, b.TryStartFlux(t.Context()))
 }
 
+// RestartControllerManager starts kube-controller-manager anew. Without accounts, its controllers have no service accounts
+// of their own and all act as one user.
+func (b *Bed) RestartControllerManager(t *testing.T, accounts bool) {
+	t.Helper()
+	b.check(t, b.restartControllerManager(t.Context(), accounts))
+}
+
 // Restart starts ESO anew with arguments in place of those it had.
 func (e *ESO) Restart(t *testing.T, arguments ...string) {
 	t.Helper()

@@ -1,0 +1,349 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
+)
+
+// everything is a Platform with all features on, whose finalizers an end has to wait for.
+var everything = bed.PlatformWith(
+	"features: [clusterSecretStores, clusterExternalSecrets, pushSecrets, clusterPushSecrets, generators]")
+
+// mortal is a tenant with a store of each kind.
+func mortal(name string) string {
+	return `
+apiVersion: eso-tenant.dev/v1alpha1
+kind: Tenant
+metadata: {name: ` + name + `}
+spec:
+  members: [{kind: Group, name: developers, role: edit}]
+  namespaces: {` + name + `: {stores: {vault: {provider: vault}, published: {provider: published}}}}
+`
+}
+
+// possessions are what a tenant makes by itself, and what holds a finalizer of ESO's. `removed` has its Secret removed by
+// ESO, `kept` by the garbage collector. A GeneratorState is made by hand: none of the bed's generators has any state.
+func possessions(namespace string) string {
+	return fmt.Sprintf(`
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: removed, namespace: %[1]s}
+spec:
+  refreshInterval: 10s
+  secretStoreRef: {kind: SecretStore, name: vault}
+  target: {name: removed, deletionPolicy: Delete}
+  data: [{secretKey: password, remoteRef: {key: %[1]s-vault/db, property: password}}]
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: kept, namespace: %[1]s}
+spec:
+  refreshInterval: 10s
+  secretStoreRef: {kind: SecretStore, name: vault}
+  target: {name: kept, deletionPolicy: Retain}
+  data: [{secretKey: password, remoteRef: {key: %[1]s-vault/db, property: password}}]
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: orphan, namespace: %[1]s}
+spec:
+  refreshInterval: 10s
+  secretStoreRef: {kind: SecretStore, name: vault}
+  target: {name: orphan, creationPolicy: Orphan}
+  data: [{secretKey: password, remoteRef: {key: %[1]s-vault/db, property: password}}]
+---
+apiVersion: external-secrets.io/v1alpha1
+kind: PushSecret
+metadata: {name: pushed, namespace: %[1]s}
+spec:
+  refreshInterval: 10s
+  deletionPolicy: None
+  secretStoreRefs: [{kind: SecretStore, name: vault}]
+  selector: {secret: {name: kept}}
+  data: [{match: {secretKey: password, remoteRef: {remoteKey: %[1]s-vault/pushed, property: password}}}]
+---
+apiVersion: generators.external-secrets.io/v1alpha1
+kind: GeneratorState
+metadata: {name: state, namespace: %[1]s}
+spec:
+  resource: {apiVersion: generators.external-secrets.io/v1alpha1, kind: Fake, metadata: {name: fake}, spec: {data: {a: b}}}
+  state: {}
+`, namespace)
+}
+
+// furnished applies tenants, with the right to push into Vault, and all that they make by themselves.
+func furnished(t *testing.T, b *bed.Bed, platform string, names ...string) map[string]bed.Objects {
+	t.Helper()
+	made := map[string]bed.Objects{}
+	var all bed.Objects
+	for _, name := range names {
+		rendered := b.Render(t, platform, mortal(name))
+		b.Apply(t, rendered)
+		reading := b.Furnish(t, rendered)
+		if err := b.Vault.TryWrite(t.Context(), "sys/policies/acl/"+name+"-vault", map[string]any{
+			"policy": `path "kv/*" { capabilities = ["create", "read", "update", "delete"] }`,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		made[name] = slices.Concat(rendered, reading, b.ApplyYAML(t, possessions(name)))
+		all = append(all, made[name]...)
+	}
+	b.WaitReady(t, all)
+	for _, name := range names {
+		b.Eventually(t, func(ctx context.Context) error { return finalized(ctx, b, name) })
+	}
+	return made
+}
+
+// finalized says with nil that everything in a namespace that shall hold a finalizer does. Else its end would show nothing.
+func finalized(ctx context.Context, b *bed.Bed, namespace string) error {
+	for _, name := range []string{"ExternalSecret removed", "ExternalSecret kept", "GeneratorState state"} {
+		kind, name, _ := strings.Cut(name, " ")
+		version := "external-secrets.io/v1"
+		if kind == "GeneratorState" {
+			version = "generators.external-secrets.io/v1alpha1"
+		}
+		got, err := b.Get(ctx, object(version, kind, namespace, name))
+		if err != nil {
+			return err
+		}
+		if len(got.GetFinalizers()) == 0 {
+			return fmt.Errorf("%s %s/%s has no finalizer", kind, namespace, name)
+		}
+	}
+	return nil
+}
+
+func object(version, kind, namespace, name string) *unstructured.Unstructured {
+	o := &unstructured.Unstructured{}
+	o.SetAPIVersion(version)
+	o.SetKind(kind)
+	o.SetNamespace(namespace)
+	o.SetName(name)
+	return o
+}
+
+// ended waits until a namespace is gone, and says what holds it if it is not.
+func ended(t *testing.T, b *bed.Bed, namespace string) {
+	t.Helper()
+	start := time.Now()
+	b.Eventually(t, func(ctx context.Context) error { return gone(ctx, b, namespace) })
+	t.Logf("%s ended in %.1f s", namespace, time.Since(start).Seconds())
+}
+
+func gone(ctx context.Context, b *bed.Bed, namespace string) error {
+	got, err := b.Client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	failure := fmt.Errorf("namespace %s is %s, with the finalizers %q", namespace, got.Status.Phase, got.Finalizers)
+	for _, condition := range got.Status.Conditions {
+		if condition.Status == "True" {
+			failure = errors.Join(failure, errors.New(condition.Message))
+		}
+	}
+	return failure
+}
+
+// deletedBy returns who deleted a Secret, by the audit log. What the controller manager's one user does is not in it.
+func deletedBy(t *testing.T, b *bed.Bed, namespace, name string) []string {
+	t.Helper()
+	var users []string
+	for _, event := range b.AuditEvents(t, func(e bed.AuditEvent) bool {
+		return e.Verb == "delete" && e.ObjectRef.Resource == "secrets" && e.ObjectRef.Namespace == namespace &&
+			e.ObjectRef.Name == name && e.ResponseStatus.Code == 200
+	}) {
+		users = append(users, event.User.Username)
+	}
+	return users
+}
+
+const esoUser = "system:serviceaccount:" + bed.ESONamespace + ":" + bed.ESOServiceAccount
+
+// A tenant ends whole, whichever way it is ended, and whoever the controllers are that end it: with a service account each,
+// as kubeadm runs them, or all as one user. Our policies are in force.
+func TestTenantEnds(t *testing.T) {
+	b := bed.Own(t, bed.Options{Platform: everything})
+	for _, accounts := range []bool{true, false} {
+		suffix := map[bool]string{true: "", false: "-as-one"}[accounts]
+		if !accounts {
+			b.RestartControllerManager(t, false)
+		}
+		outright, inOrder, wrong := "outright"+suffix, "in-order"+suffix, "wrong-order"+suffix
+		made := furnished(t, b, everything, outright, inOrder, wrong)
+		t.Run(outright, func(t *testing.T) { endOutright(t, b, outright) })
+		t.Run(inOrder, func(t *testing.T) { endInOrder(t, b, made[inOrder]) })
+		t.Run(wrong, func(t *testing.T) { endInWrongOrder(t, b, made[wrong]) })
+	}
+	t.Run("what was pushed", func(t *testing.T) { endPushers(t, b) })
+}
+
+// A PushSecret that is to delete what it pushed needs its store for that. It ends if it goes first. In a namespace that is
+// deleted outright, the Role, the service account and with them the right to a token may go before it, as they do without
+// any fence: then it holds the namespace until somebody takes its finalizer away.
+func endPushers(t *testing.T, b *bed.Bed) {
+	t.Helper()
+	made := furnished(t, b, everything, "push-in-order", "push-outright")
+	for name := range made {
+		pushing := b.ApplyYAML(t, `
+apiVersion: external-secrets.io/v1alpha1
+kind: PushSecret
+metadata: {name: deleting, namespace: `+name+`}
+spec:
+  refreshInterval: 10s
+  deletionPolicy: Delete
+  secretStoreRefs: [{kind: SecretStore, name: vault}]
+  selector: {secret: {name: kept}}
+  data: [{match: {secretKey: password, remoteRef: {remoteKey: `+name+`-vault/deleting, property: password}}}]
+`)
+		b.WaitReady(t, pushing)
+		made[name] = append(made[name], pushing...)
+		b.Eventually(t, func(ctx context.Context) error { return pushed(ctx, b, name+"-vault/deleting") })
+	}
+	endInOrder(t, b, made["push-in-order"])
+	if err := pushed(t.Context(), b, "push-in-order-vault/deleting"); err == nil {
+		t.Error("in order: what was pushed is still in Vault")
+	}
+
+	if err := b.Client.CoreV1().Namespaces().Delete(t.Context(), "push-outright", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.Eventually(t, func(ctx context.Context) error {
+		return gone(ctx, b, "push-outright")
+	})
+}
+
+// pushed says with nil that a secret is in Vault.
+func pushed(ctx context.Context, b *bed.Bed, path string) error {
+	data, err := b.Vault.TryRead(ctx, "", "kv/data/"+path)
+	if err != nil {
+		return err
+	}
+	if content, _ := data["data"].(map[string]any); content["password"] == nil {
+		return fmt.Errorf("kv/%s is %v", path, data)
+	}
+	return nil
+}
+
+func endOutright(t *testing.T, b *bed.Bed, namespace string) {
+	t.Helper()
+	if err := b.Client.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ended(t, b, namespace)
+}
+
+// asKubectl deletes an object as kubectl does: what it owns goes after it, and not before, so that it is ESO that deletes a
+// Secret if it deletes any.
+func asKubectl(t *testing.T, b *bed.Bed, object *unstructured.Unstructured) {
+	t.Helper()
+	resource, err := b.Resource(object.GroupVersionKind(), object.GetNamespace())
+	if err != nil {
+		t.Fatal(err)
+	}
+	background := metav1.DeletePropagationBackground
+	if err := resource.Delete(t.Context(), object.GetName(), metav1.DeleteOptions{PropagationPolicy: &background}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func notThere(ctx context.Context, b *bed.Bed, object *unstructured.Unstructured) error {
+	_, err := b.Get(ctx, object)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("%s %s/%s is still there", object.GetKind(), object.GetNamespace(), object.GetName()), err)
+}
+
+// offboard is the rest of the order in which a tenant is taken away: after its ExternalSecrets, what else ESO has to clean
+// up, the stores, the Roles by which it may, and what is left.
+func offboard(t *testing.T, b *bed.Bed, tenant bed.Objects) {
+	t.Helper()
+	b.Delete(t, tenant.Of("PushSecret", "GeneratorState"))
+	b.Delete(t, tenant.Of("SecretStore"))
+	b.Delete(t, tenant.Of("Role", "RoleBinding"))
+	b.Delete(t, ofTenant(tenant).Not("Namespace"))
+	b.Delete(t, ofTenant(tenant).Of("Namespace"))
+}
+
+// ofTenant leaves out what is the Platform's.
+func ofTenant(objects bed.Objects) bed.Objects {
+	var own bed.Objects
+	for _, o := range objects {
+		if o.GetLabels()["eso-tenant.dev/tenant"] != "platform" {
+			own = append(own, o)
+		}
+	}
+	return own
+}
+
+func namespaceOf(tenant bed.Objects) string { return tenant.Of("SecretStore")[0].GetNamespace() }
+
+func endInOrder(t *testing.T, b *bed.Bed, tenant bed.Objects) {
+	t.Helper()
+	namespace := namespaceOf(tenant)
+	for _, one := range tenant.Of("ExternalSecret") {
+		asKubectl(t, b, one)
+		b.Eventually(t, func(ctx context.Context) error { return notThere(ctx, b, one) })
+	}
+	for _, name := range []string{"removed", "kept"} {
+		b.Eventually(t, func(ctx context.Context) error { return noSecret(ctx, b, namespace, name) })
+	}
+	if got := deletedBy(t, b, namespace, "removed"); !slices.Contains(got, esoUser) {
+		t.Errorf("deletionPolicy Delete: the Secret was deleted by %q, want ESO", got)
+	}
+	if got := deletedBy(t, b, namespace, "kept"); slices.Contains(got, esoUser) {
+		t.Error("deletionPolicy Retain: ESO has deleted the Secret all the same")
+	}
+	if err := noSecret(t.Context(), b, namespace, "orphan"); err == nil {
+		t.Error("creationPolicy Orphan: the Secret is gone with its ExternalSecret, so that others show nothing")
+	}
+	offboard(t, b, tenant)
+	ended(t, b, namespace)
+}
+
+func noSecret(ctx context.Context, b *bed.Bed, namespace, name string) error {
+	_, err := b.Client.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("Secret %s/%s is still there", namespace, name), err)
+}
+
+// The order matters: with the Roles gone first, ESO may not delete the Secret that it has to, and the ExternalSecret does not
+// end. It does when the Role is back, or when the whole namespace goes.
+func endInWrongOrder(t *testing.T, b *bed.Bed, tenant bed.Objects) {
+	t.Helper()
+	namespace := namespaceOf(tenant)
+	b.Delete(t, tenant.Of("Role", "RoleBinding"))
+	external := object("external-secrets.io/v1", "ExternalSecret", namespace, "removed")
+	asKubectl(t, b, external)
+	refused := func(e bed.AuditEvent) bool {
+		return e.Verb == "delete" && e.ObjectRef.Resource == "secrets" && e.ObjectRef.Namespace == namespace &&
+			e.User.Username == esoUser && e.ResponseStatus.Code == 403
+	}
+	b.Eventually(t, func(context.Context) error {
+		if len(b.AuditEvents(t, refused)) < 2 {
+			return errors.New("ESO was not refused twice to delete the Secret")
+		}
+		return nil
+	})
+	if _, err := b.Get(t.Context(), external); err != nil {
+		t.Errorf("the ExternalSecret has ended without the Role: %v", err)
+	}
+	endOutright(t, b, namespace)
+}
