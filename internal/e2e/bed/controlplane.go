@@ -1,12 +1,14 @@
 package bed
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/csv"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -179,6 +181,18 @@ func (b *Bed) binary(component build.Component, name string) string {
 
 // Kubectl is the path of the kubectl that goes with the API server.
 func (b *Bed) Kubectl() string { return b.binary(build.Kubernetes, "kubectl") }
+
+// kubectl runs it as the cluster's administrator, and returns its standard output.
+func (b *Bed) kubectl(ctx context.Context, arguments ...string) (string, error) {
+	command := exec.CommandContext(ctx, b.Kubectl(), arguments...)
+	command.Env = []string{"HOME=" + b.Folder, "KUBECONFIG=" + filepath.Join(b.Folder, "kubeconfig")}
+	var out, failure bytes.Buffer
+	command.Stdout, command.Stderr = &out, &failure
+	if err := command.Run(); err != nil {
+		return "", fmt.Errorf("running kubectl %s: %w\n%s", strings.Join(arguments, " "), err, failure.String())
+	}
+	return out.String(), nil
+}
 
 // Kubeconfig writes a file for kubectl and other clients, which authenticate with a token.
 func (b *Bed) Kubeconfig(path, token string) error {

@@ -3,6 +3,7 @@ package bed
 import (
 	"context"
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -114,14 +115,25 @@ func Values(rendered Objects) (map[string]any, error) {
 	return nil, fmt.Errorf("looking for the chart's values: none of %d objects has any", len(rendered))
 }
 
-// install is what an upgrade of the Helm release with other values does: it applies the chart's service accounts, roles
-// and bindings, and starts ESO anew with the arguments that the chart gives it.
+// install is what an upgrade of the Helm release with other values does: it applies the chart's service accounts, roles,
+// bindings and Deployments, and starts ESO anew with the arguments that its Deployment has. No pod comes of a Deployment
+// here; it is there to be read.
 func (e *ESO) install(ctx context.Context, values map[string]any) error {
+	return e.upgrade(ctx, values, "")
+}
+
+// upgrade is install with spec.postRenderers of a HelmRelease, as YAML, in between.
+func (e *ESO) upgrade(ctx context.Context, values map[string]any, postRenderers string) error {
 	objects, err := e.render(values)
 	if err != nil {
 		return err
 	}
-	kinds := []string{"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+	if postRenderers != "" {
+		if objects, err = e.postRender(ctx, objects, postRenderers); err != nil {
+			return err
+		}
+	}
+	kinds := []string{"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Deployment"}
 	if err := e.bed.TryApply(ctx, objects.Of(kinds...)); err != nil {
 		return err
 	}
@@ -130,6 +142,49 @@ func (e *ESO) install(ctx context.Context, values map[string]any) error {
 		return err
 	}
 	return e.restart(ctx, arguments)
+}
+
+// postRender does what Flux's helm-controller does with post-renderers of kustomize's kind: one after the other changes what
+// the chart renders.
+func (e *ESO) postRender(ctx context.Context, objects Objects, postRenderers string) (Objects, error) {
+	var renderers []struct {
+		Kustomize map[string]any `json:"kustomize"`
+	}
+	if err := yaml.UnmarshalStrict([]byte(postRenderers), &renderers); err != nil {
+		return nil, fmt.Errorf("reading post-renderers: %w", err)
+	}
+	for _, renderer := range renderers {
+		folder, err := os.MkdirTemp(e.bed.Folder, "post-render-")
+		if err != nil {
+			return nil, err
+		}
+		var stream strings.Builder
+		for _, object := range objects {
+			content, err := yaml.Marshal(object.Object)
+			if err != nil {
+				return nil, err
+			}
+			stream.WriteString("---\n" + string(content))
+		}
+		renderer.Kustomize["resources"] = []string{"all.yaml"}
+		kustomization, err := yaml.Marshal(renderer.Kustomize)
+		if err != nil {
+			return nil, err
+		}
+		for name, content := range map[string]string{"all.yaml": stream.String(), "kustomization.yaml": string(kustomization)} {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+				return nil, err
+			}
+		}
+		out, err := e.bed.kubectl(ctx, "kustomize", folder)
+		if err != nil {
+			return nil, err
+		}
+		if objects, err = Parse(out); err != nil {
+			return nil, err
+		}
+	}
+	return objects, nil
 }
 
 // render returns what Helm makes of the chart. The definitions of kinds are applied on their own, and what the chart

@@ -235,6 +235,20 @@ func (e *ESO) Install(t *testing.T, values map[string]any) {
 	e.bed.check(t, e.install(t.Context(), values))
 }
 
+// Upgrade is Install with spec.postRenderers of a HelmRelease, as YAML.
+func (e *ESO) Upgrade(t *testing.T, values map[string]any, postRenderers string) {
+	t.Helper()
+	e.bed.check(t, e.upgrade(t.Context(), values, postRenderers))
+}
+
+// RunKubectl runs kubectl as the cluster's administrator, and returns its standard output.
+func (b *Bed) RunKubectl(t *testing.T, arguments ...string) string {
+	t.Helper()
+	out, err := b.kubectl(t.Context(), arguments...)
+	b.check(t, err)
+	return out
+}
+
 // Log returns all that ESO has logged.
 func (e *ESO) Log(t *testing.T) string {
 	t.Helper()
