@@ -34,7 +34,8 @@ spec:
 `
 }
 
-// possessions are what a tenant makes by itself, and what holds a finalizer of ESO's. `removed` has its Secret removed by
+// possessions are what a tenant makes by itself, and what holds a finalizer of ESO's. The ClusterExternalSecret is none of
+// the tenant's, and puts a finalizer on its Namespace. `removed` has its Secret removed by
 // ESO, `kept` by the garbage collector. A GeneratorState is made by hand: none of the bed's generators has any state.
 func possessions(namespace string) string {
 	return fmt.Sprintf(`
@@ -81,6 +82,19 @@ metadata: {name: state, namespace: %[1]s}
 spec:
   resource: {apiVersion: generators.external-secrets.io/v1alpha1, kind: Fake, metadata: {name: fake}, spec: {data: {a: b}}}
   state: {}
+---
+apiVersion: external-secrets.io/v1
+kind: ClusterExternalSecret
+metadata: {name: everywhere-%[1]s}
+spec:
+  externalSecretName: everywhere
+  refreshTime: 10s
+  namespaceSelectors: [{matchLabels: {eso-tenant.dev/tenant: %[1]s}}]
+  externalSecretSpec:
+    refreshInterval: 10s
+    secretStoreRef: {kind: SecretStore, name: vault}
+    target: {name: everywhere}
+    data: [{secretKey: password, remoteRef: {key: %[1]s-vault/db, property: password}}]
 `, namespace)
 }
 
@@ -124,7 +138,11 @@ func finalized(ctx context.Context, b *bed.Bed, namespace string) error {
 			return fmt.Errorf("%s %s/%s has no finalizer", kind, namespace, name)
 		}
 	}
-	return nil
+	got, err := b.Get(ctx, object("v1", "Namespace", "", namespace))
+	if err == nil && len(got.GetFinalizers()) == 0 {
+		return fmt.Errorf("Namespace %s has no finalizer of its ClusterExternalSecret's", namespace)
+	}
+	return err
 }
 
 func object(version, kind, namespace, name string) *unstructured.Unstructured {
@@ -179,6 +197,7 @@ const esoUser = "system:serviceaccount:" + bed.ESONamespace + ":" + bed.ESOServi
 // A tenant ends whole, whichever way it is ended, and whoever the controllers are that end it: with a service account each,
 // as kubeadm runs them, or all as one user. Our policies are in force.
 func TestTenantEnds(t *testing.T) {
+	t.Parallel()
 	b := bed.Own(t, bed.Options{Platform: everything})
 	for _, accounts := range []bool{true, false} {
 		suffix := map[bool]string{true: "", false: "-as-one"}[accounts]
@@ -193,6 +212,37 @@ func TestTenantEnds(t *testing.T) {
 			parallel(t, pushing, func(t *testing.T) { endPushing(t, b, pushing) })
 		})
 	}
+	t.Run("left behind", func(t *testing.T) { leftBehind(t, b) })
+}
+
+// leftBehind: a feature that is switched off while there are objects of it leaves its finalizers, here on a Namespace.
+func leftBehind(t *testing.T, b *bed.Bed) {
+	t.Helper()
+	const namespace = "left-behind"
+	furnished(t, b, everything, namespace)
+	rendered := b.Render(t, bed.Platform())
+	b.Apply(t, rendered)
+	values, err := bed.Values(rendered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.ESO.Install(t, values)
+	namespaces := b.Client.CoreV1().Namespaces()
+	if err := namespaces.Delete(t.Context(), namespace, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.Eventually(t, func(ctx context.Context) error { // all in it has ended
+		got, err := namespaces.Get(ctx, namespace, metav1.GetOptions{})
+		if err == nil && len(got.Spec.Finalizers) > 0 {
+			err = gone(ctx, b, namespace)
+		}
+		return err
+	})
+	if _, err := namespaces.Patch(t.Context(), namespace, types.MergePatchType, []byte(`{"metadata": {"finalizers": null}}`),
+		metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ended(t, b, namespace)
 }
 
 func parallel(t *testing.T, name string, test func(*testing.T)) {
@@ -302,7 +352,7 @@ func notThere(ctx context.Context, b *bed.Bed, object *unstructured.Unstructured
 // has to clean up, the stores, the Roles by which it may, and what is left.
 func offboard(t *testing.T, b *bed.Bed, tenant bed.Objects) {
 	t.Helper()
-	b.Delete(t, tenant.Of("PushSecret", "GeneratorState"))
+	b.Delete(t, tenant.Of("PushSecret", "GeneratorState", "ClusterExternalSecret"))
 	b.Delete(t, tenant.Of("SecretStore"))
 	b.Delete(t, tenant.Of("Role", "RoleBinding"))
 	b.Delete(t, ofTenant(tenant).Not("Namespace"))

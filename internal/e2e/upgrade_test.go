@@ -103,6 +103,7 @@ spec: {provider: {vault: {server: "https://vault.example.com:8200", path: kv, ve
 // A cluster that is in use moves behind the fence, by the steps of docs/brownfield.md, and nobody notices but the store that
 // the plan says will stop: no other is unready for longer than ESO takes to look at it again.
 func TestUpgradeOfAClusterInUse(t *testing.T) {
+	t.Parallel()
 	b := bed.Own(t, bed.Options{Stock: true})
 	pushSecretHolds(t, b)
 	stores := b.ApplyYAML(t, handMade).Of("SecretStore")

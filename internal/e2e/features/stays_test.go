@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
 )
 
@@ -17,9 +15,21 @@ import (
 // 121 seconds after its start.
 const staysUp = 140 * time.Second
 
+// mismatches are chart values that do not go with the role beside them, which is trimmed for no feature.
+var mismatches = []struct {
+	name   string
+	values map[string]any
+	ends   bool
+}{
+	// Its reconciler is not ready in time, and takes ESO down.
+	{"ends", map[string]any{"processPushSecret": false, "processClusterPushSecret": false}, true},
+	// ESO keeps an index of PushSecrets, so that it waits for them before it starts anything, with no limit: it is up, says
+	// that it is well, and does nothing.
+	{"hangs", map[string]any{}, false},
+}
+
 // Every variant starts, and stays up, with the flags that its values give it: all at once, in one cluster that has nothing
-// for them to do. The other way round beside them: one whose reconcilers are on, by the chart's own values, and whose role is
-// trimmed for none of them, ends.
+// for them to do. The other way round beside them: those whose reconcilers are on and have no rights end, or never begin.
 func TestEveryVariantStaysUp(t *testing.T) {
 	t.Parallel()
 	b := bed.Own(t, bed.Options{})
@@ -28,49 +38,86 @@ func TestEveryVariantStaysUp(t *testing.T) {
 	for _, v := range variants {
 		running[v.name] = start(t, b, v, b.Render(t, v.platform()))
 	}
-	mismatch := variant{name: "mismatch"}
-	withoutRole := map[string]any{"rbac": map[string]any{"create": false}}
-	wrong, err := b.TryBeside(t.Context(), mismatch.release(), b.Render(t, mismatch.platform()), withoutRole, true)
-	if err != nil {
-		t.Fatal(err)
+	wrong := map[string]*bed.ESO{}
+	begun := map[string]time.Time{}
+	for _, m := range mismatches {
+		v := variant{name: m.name}
+		m.values["rbac"] = map[string]any{"create": false}
+		e, err := b.TryBeside(t.Context(), v.release(), b.Render(t, v.platform()), m.values, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong[m.name], begun[m.name] = e, time.Now()
 	}
-	started := time.Now()
 
-	group, ctx := errgroup.WithContext(t.Context())
-	group.Go(func() error {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-wrong.Ended():
-			t.Logf("with reconcilers that it has no rights for, ESO ended after %.1f s", time.Since(started).Seconds())
-		case <-time.After(staysUp):
-			t.Errorf("with reconcilers that it has no rights for, ESO is up after %s: that others are shows nothing", staysUp)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		select {
-		case <-b.Context().Done(): // one has ended
-			return context.Cause(b.Context())
-		case <-time.After(staysUp):
-			return nil
-		}
-	})
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
+	over := time.After(staysUp)
+	select {
+	case <-b.Context().Done():
+		t.Fatal(context.Cause(b.Context()))
+	case <-wrong["ends"].Ended():
+		t.Logf("with a reconciler that it has no rights for, ESO ended after %.1f s", time.Since(begun["ends"]).Seconds())
+	case <-over:
+		t.Fatalf("with a reconciler that it has no rights for, ESO is up after %s: that others are shows nothing", staysUp)
 	}
-	if !strings.Contains(wrong.Log(t), "timed out waiting for cache to be synced") {
-		t.Error("what has ended does not say that it waited for a kind")
+	select {
+	case <-b.Context().Done(): // one has ended
+		t.Fatal(context.Cause(b.Context()))
+	case <-over:
 	}
 	for _, v := range variants {
-		log := running[v.name].Log(t)
-		for _, word := range []string{"forbidden", "timed out", "leader election lost", "cache did not sync", "panic"} {
-			if strings.Contains(log, word) {
-				t.Errorf("%s: ESO's log says %q:\n%s", v.name, word, linesWith(log, word))
-			}
+		healthy(t, v, running[v.name].Log(t))
+	}
+	unhealthy(t, wrong["ends"].Log(t), wrong["hangs"])
+	wrong["hangs"].Stop()
+	stillWorks(t, b, running)
+}
+
+// working is what ESO logs of each reconciler that works.
+func working(log, kind string) bool {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "Starting workers") && strings.Contains(line, `"controller":"`+kind+`"`) {
+			return true
 		}
 	}
-	stillWorks(t, b, running)
+	return false
+}
+
+// healthy sees in a variant's log that every reconciler that is on has begun, none that is off has, and nothing is amiss.
+func healthy(t *testing.T, v variant, log string) {
+	t.Helper()
+	for kind, on := range map[string]bool{
+		"secretstore": true, "externalsecret": true, "generatorstate": true,
+		"clustersecretstore":    v.on("clusterSecretStores"),
+		"clusterexternalsecret": v.on("clusterExternalSecrets"),
+		"pushsecret":            v.on("pushSecrets") || v.on("clusterPushSecrets"), // which makes PushSecrets
+		"clusterpushsecret":     v.on("clusterPushSecrets"),
+	} {
+		if working(log, kind) != on {
+			t.Errorf("%s: the reconciler of %s works: %t, want %t", v.name, kind, !on, on)
+		}
+	}
+	for _, word := range []string{"forbidden", "timed out", "leader election lost", "cache did not sync", "panic"} {
+		if lines := linesWith(log, word); lines != "" {
+			t.Errorf("%s: ESO's log says %q:\n%s", v.name, word, lines)
+		}
+	}
+}
+
+// unhealthy is the other way round.
+func unhealthy(t *testing.T, ended string, hangs *bed.ESO) {
+	t.Helper()
+	if !strings.Contains(ended, "timed out waiting for cache to be synced") {
+		t.Error("what has ended does not say that it waited for a kind")
+	}
+	select {
+	case <-hangs.Ended():
+		t.Error("what waits for PushSecrets has ended")
+	default:
+	}
+	log := hangs.Log(t)
+	if working(log, "externalsecret") || linesWith(log, "failed to list *v1alpha1.PushSecret") == "" {
+		t.Error("what may not list PushSecrets works, and docs say that it does nothing")
+	}
 }
 
 // stillWorks ends all ESOs but one, since they would all answer, and sees it work.
