@@ -194,6 +194,14 @@ func deletedBy(t *testing.T, b *bed.Bed, namespace, name string) []string {
 
 const esoUser = "system:serviceaccount:" + bed.ESONamespace + ":" + bed.ESOServiceAccount
 
+// ends are ways in which a tenant ends. Each is given all that the tenant has.
+var ends = []struct {
+	name string
+	end  func(*testing.T, *bed.Bed, bed.Objects)
+}{
+	{"outright", endOutright}, {"in-order", endInOrder}, {"wrong-order", endInWrongOrder}, {"pushing", endPushing},
+}
+
 // A tenant ends whole, whichever way it is ended, and whoever the controllers are that end it: with a service account each,
 // as kubeadm runs them, or all as one user. Our policies are in force.
 func TestTenantEnds(t *testing.T) {
@@ -203,13 +211,18 @@ func TestTenantEnds(t *testing.T) {
 		suffix := map[bool]string{true: "", false: "-as-one"}[accounts]
 		// Also for the first: the garbage collector takes half a minute to know kinds that are newer than it.
 		b.RestartControllerManager(t, accounts)
-		outright, inOrder, wrong, pushing := "outright"+suffix, "in-order"+suffix, "wrong-order"+suffix, "pushing"+suffix
-		made := furnished(t, b, everything, outright, inOrder, wrong, pushing)
+		var names []string
+		for _, e := range ends {
+			names = append(names, e.name+suffix)
+		}
+		made := furnished(t, b, everything, names...)
 		t.Run("accounts="+strconv.FormatBool(accounts), func(t *testing.T) {
-			parallel(t, outright, func(t *testing.T) { endOutright(t, b, outright) })
-			parallel(t, inOrder, func(t *testing.T) { endInOrder(t, b, made[inOrder]) })
-			parallel(t, wrong, func(t *testing.T) { endInWrongOrder(t, b, made[wrong]) })
-			parallel(t, pushing, func(t *testing.T) { endPushing(t, b, pushing) })
+			for _, e := range ends {
+				t.Run(e.name, func(t *testing.T) {
+					t.Parallel()
+					e.end(t, b, made[e.name+suffix])
+				})
+			}
 		})
 	}
 	t.Run("left behind", func(t *testing.T) { leftBehind(t, b) })
@@ -245,14 +258,6 @@ func leftBehind(t *testing.T, b *bed.Bed) {
 	ended(t, b, namespace)
 }
 
-func parallel(t *testing.T, name string, test func(*testing.T)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) {
-		t.Parallel()
-		test(t)
-	})
-}
-
 // deleting is a PushSecret that is to delete what it pushed.
 func deleting(namespace string) string {
 	return `
@@ -272,8 +277,9 @@ spec:
 // service account may go before it, and with it every token: then it holds the namespace until somebody takes its finalizer
 // away. That is no doing of ours: pushSecretHolds shows it
 // without a fence.
-func endPushing(t *testing.T, b *bed.Bed, namespace string) {
+func endPushing(t *testing.T, b *bed.Bed, tenant bed.Objects) {
 	t.Helper()
+	namespace := namespaceOf(tenant)
 	push := b.ApplyYAML(t, deleting(namespace))
 	b.WaitReady(t, push)
 	b.Eventually(t, func(ctx context.Context) error { return pushed(ctx, b, namespace+"-vault/deleting") })
@@ -318,8 +324,9 @@ func pushed(ctx context.Context, b *bed.Bed, path string) error {
 	return nil
 }
 
-func endOutright(t *testing.T, b *bed.Bed, namespace string) {
+func endOutright(t *testing.T, b *bed.Bed, tenant bed.Objects) {
 	t.Helper()
+	namespace := namespaceOf(tenant)
 	if err := b.Client.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -432,5 +439,5 @@ func endInWrongOrder(t *testing.T, b *bed.Bed, tenant bed.Objects) {
 	if _, err := b.Get(t.Context(), external); err != nil {
 		t.Errorf("the ExternalSecret has ended without the Role: %v", err)
 	}
-	endOutright(t, b, namespace)
+	endOutright(t, b, tenant)
 }

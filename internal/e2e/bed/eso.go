@@ -92,7 +92,10 @@ func (b *Bed) TryBeside(ctx context.Context, release string, rendered Objects, v
 	if err := b.TryApply(ctx, append(namespace, rendered...)); err != nil {
 		return nil, err
 	}
-	return e, e.install(ctx, values)
+	if err := e.install(ctx, values); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // Stop ends ESO.

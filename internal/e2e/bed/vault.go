@@ -161,10 +161,10 @@ func (v *Vault) request(ctx context.Context, method, token, path string, content
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return got, fmt.Errorf("asking Vault for %s: %s: %s", path, response.Status, bytes.TrimSpace(text))
 	}
-	if len(text) == 0 {
-		return got, nil
+	if len(text) > 0 {
+		err = json.Unmarshal(text, &got)
 	}
-	return got, json.Unmarshal(text, &got)
+	return got, err
 }
 
 // TrySecret writes a secret of kv/.
