@@ -17,8 +17,8 @@ import (
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
 )
 
-// handMade are stores as people write them, in namespaces that nobody of ours has made. What `forgotten` does has no place
-// in a fence: it uses the service account that all pods use.
+// handMade are stores as people write them, in namespaces that none of ours has made. crm/jwt states its audience by a field
+// that is deprecated. What `forgotten` does has no place in a fence: it uses the service account that all pods use.
 const handMade = `
 {apiVersion: v1, kind: Namespace, metadata: {name: shop}}
 ---
@@ -48,7 +48,7 @@ apiVersion: external-secrets.io/v1
 kind: SecretStore
 metadata: {name: jwt, namespace: crm}
 spec: {provider: {vault: {server: "https://vault.example.com:8200", path: kv, version: v2, ` + handMadeCA + `
-  auth: {jwt: {path: jwt, role: crm-jwt, kubernetesServiceAccountToken: {serviceAccountRef: {name: reader-jwt, audiences: [vault]}}}}}}}
+  auth: {jwt: {path: jwt, role: crm-jwt, kubernetesServiceAccountToken: {serviceAccountRef: {name: reader-jwt}, audiences: [vault]}}}}}}
 ---
 apiVersion: external-secrets.io/v1
 kind: SecretStore
