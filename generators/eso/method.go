@@ -17,6 +17,8 @@ type Method struct {
 	// Adds are the audiences that ESO asks for by itself. {namespace}, {store} and {a.path} (a field of the provider)
 	// are placeholders.
 	Adds []string
+	// AddsField is the field that says otherwise, if there is one. Nothing here states it.
+	AddsField string
 	// AddsClusterWide are the same for a ClusterSecretStore; see Methods.
 	AddsClusterWide []string
 	// Asks are the audiences to ask for where a Platform states none. With neither Adds nor Asks, it has to state some.
@@ -72,7 +74,7 @@ var methods = []Method{
 	{
 		// audiences of kubernetesServiceAccountToken are deprecated; without them, vault is always added.
 		ID: "vault-jwt", Provider: "vault", Selector: "auth.jwt", Reference: "auth.jwt.kubernetesServiceAccountToken.serviceAccountRef",
-		Adds:     []string{"vault"},
+		Adds: []string{"vault"}, AddsField: "auth.jwt.kubernetesServiceAccountToken.audiences",
 		Identity: []IdentityField{{Name: "role", Path: "auth.jwt.role", Principal: true}, {Name: "path", Path: "path", Override: true}},
 		Defaults: map[string]string{"auth.jwt.path": "jwt"},
 		Refused:  append([]string{"auth.jwt.secretRef"}, vaultRefused...),

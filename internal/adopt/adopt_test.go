@@ -123,6 +123,18 @@ func TestLongTokens(t *testing.T) {
 	}
 }
 
+// The audience that ESO adds by itself may be stated, by a field that is deprecated. Another one there takes its place, and a
+// specification has no place for that.
+func TestStatedDefaultAudience(t *testing.T) {
+	for audiences, adopted := range map[string]bool{"[vault]": true, "[other]": false, "[vault, other]": false, "[]": false} {
+		r, problems := made(t, Input{Objects: read(t, with(one("SecretStore", `vault: {server: "https://v.example.com", version: v2, `+
+			`auth: {jwt: {path: jwt, role: r, kubernetesServiceAccountToken: {audiences: `+audiences+`, serviceAccountRef: {name: sa}}}}}`)))})
+		if (r.Stores[0].Tenant == "web") != adopted {
+			t.Errorf("audiences %s: %s\n%s", audiences, specification(r), lines(problems))
+		}
+	}
+}
+
 func TestOperator(t *testing.T) {
 	store := vaultStore("web", "main", "r", "sa") + "---\n" + account("web", "sa")
 	replace := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(base) + "---\n" + store }

@@ -244,6 +244,9 @@ func differs(s *store, rendered *inventory.Object) string {
 		content, _ := lookup(was, "provider.kubernetes").(map[string]any)
 		normalize(content)
 	}
+	if content, _ := lookup(was, "provider."+s.kind).(map[string]any); content != nil {
+		dropAdded(content, s.method)
+	}
 	for field, value := range s.method.Defaults {
 		if at := "provider." + s.kind + "." + field; lookup(was, at) == nil {
 			set(was, at, value)

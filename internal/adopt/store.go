@@ -185,6 +185,7 @@ func (m *maker) readMethod(s *store, content map[string]any, r reference) {
 		return
 	}
 	s.audiences = inventory.Texts(lookup(content, path), "audiences")
+	dropAdded(content, s.method)
 	for _, key := range slices.Sorted(maps.Keys(s.method.Fixed)) {
 		if value, _ := lookup(content, key).(string); value != s.method.Fixed[key] {
 			s.leave(problem.ProviderAuth, key+" is "+problem.Quote(value)+", with which the service account's token is not used", "write "+s.method.Fixed[key])
@@ -205,6 +206,22 @@ func (m *maker) readMethod(s *store, content map[string]any, r reference) {
 		m.dropNamespaces(s, content, "")
 	}
 	s.content = content
+}
+
+// dropAdded takes away the field that states the audiences which ESO adds by
+// itself, if it states just these.
+func dropAdded(provider map[string]any, method eso.Method) {
+	if method.AddsField == "" {
+		return
+	}
+	stated, _ := lookup(provider, method.AddsField).([]any)
+	same := len(stated) == len(method.Adds)
+	for i := range stated {
+		same = same && stated[i] == method.Adds[i]
+	}
+	if same {
+		remove(provider, method.AddsField, method.Selector)
+	}
 }
 
 const customMethod = "custom"

@@ -52,10 +52,13 @@ type Bed struct {
 	supervisor *supervise.Supervisor
 	pki        *pki
 	admin      string // the administrator's token
+	manager    string // kube-controller-manager's token
 	proxy      *proxy
 	closers    []func()
 	flux       bool
 	builder    *build.Builder
+
+	controllers *supervise.Process // kube-controller-manager
 }
 
 // New builds what is not built yet, and starts a bed.
@@ -130,7 +133,7 @@ func (b *Bed) up(ctx context.Context, options Options) error {
 		return err
 	}
 	group, within := errgroup.WithContext(ctx)
-	group.Go(func() error { return b.startControllerManager(within) })
+	group.Go(func() error { return b.startControllerManager(within, true) })
 	group.Go(func() error { return b.startVault(within) })
 	group.Go(func() error { return b.startESO(within, options) })
 	if err := group.Wait(); err != nil {

@@ -1,12 +1,14 @@
 package bed
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/csv"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -48,7 +50,8 @@ func (b *Bed) startControlPlane(ctx context.Context) error {
 	}
 	b.admin = rand.Text()
 	var tokens strings.Builder
-	records := [][]string{{b.admin, "admin", "admin", "system:masters"}}
+	b.manager = rand.Text()
+	records := [][]string{{b.admin, "admin", "admin", "system:masters"}, {b.manager, managerUser, managerUser, ""}}
 	if err := csv.NewWriter(&tokens).WriteAll(records); err != nil {
 		return err
 	}
@@ -117,20 +120,46 @@ func (b *Bed) apiserver(etcd string, port int) []string {
 	}
 }
 
+// managerUser is who kube-controller-manager is. Kubernetes gives it what it needs as long as its controllers have service
+// accounts of their own.
+const managerUser = "system:kube-controller-manager"
+
 // startControllerManager runs all controllers that a cluster without nodes has work for: tokens of service accounts,
-// the ServiceAccount `default` and the CA's ConfigMap in each namespace, the end of namespaces, and garbage.
-func (b *Bed) startControllerManager(ctx context.Context) error {
-	_, err := b.supervisor.StartOnPorts(ctx, 1, func(ports []int) supervise.Program {
+// the ServiceAccount `default` and the CA's ConfigMap in each namespace, the end of namespaces, and garbage. With
+// `accounts` each acts as a service account of its own, as kubeadm sets it; else all act as the manager's user, which is
+// then given all rights, as in clusters that are run so.
+func (b *Bed) startControllerManager(ctx context.Context, accounts bool) error {
+	kubeconfig := filepath.Join(b.Folder, "controller-manager.kubeconfig")
+	if err := b.Kubeconfig(kubeconfig, b.manager); err != nil {
+		return err
+	}
+	if !accounts {
+		rights, err := Parse(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: controller-manager-without-accounts}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "` + managerUser + `"}]
+`)
+		if err != nil {
+			return err
+		}
+		if err := b.TryApply(ctx, rights); err != nil {
+			return err
+		}
+	}
+	var err error
+	b.controllers, err = b.supervisor.StartOnPorts(ctx, 1, func(ports []int) supervise.Program {
 		return supervise.Program{
 			Name: "kube-controller-manager", Path: b.binary(build.Kubernetes, "kube-controller-manager"),
 			Environment: []string{"HOME=" + b.Folder},
 			Arguments: []string{
-				"--kubeconfig=" + filepath.Join(b.Folder, "kubeconfig"), "--leader-elect=false",
+				"--kubeconfig=" + kubeconfig, "--leader-elect=false",
 				"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", ports[0]),
 				"--tls-cert-file=" + b.pki.file("server.crt"), "--tls-private-key-file=" + b.pki.file("server.key"),
 				"--authorization-always-allow-paths=/healthz",
 				"--root-ca-file=" + b.pki.file("ca.crt"), "--service-account-private-key-file=" + b.pki.file("sa.key"),
-				"--use-service-account-credentials=true",
+				fmt.Sprintf("--use-service-account-credentials=%t", accounts),
 				"--controllers=serviceaccount-token-controller,serviceaccount-controller,root-ca-certificate-publisher-controller," +
 					"namespace-controller,garbage-collector-controller,clusterrole-aggregation-controller,resourcequota-controller",
 			},
@@ -140,12 +169,30 @@ func (b *Bed) startControllerManager(ctx context.Context) error {
 	return err
 }
 
+// restartControllerManager ends kube-controller-manager and starts it anew, as startControllerManager does.
+func (b *Bed) restartControllerManager(ctx context.Context, accounts bool) error {
+	b.controllers.Stop()
+	return b.startControllerManager(ctx, accounts)
+}
+
 func (b *Bed) binary(component build.Component, name string) string {
 	return filepath.Join(b.built[component.Name], name)
 }
 
 // Kubectl is the path of the kubectl that goes with the API server.
 func (b *Bed) Kubectl() string { return b.binary(build.Kubernetes, "kubectl") }
+
+// kubectl runs it as the cluster's administrator, and returns its standard output.
+func (b *Bed) kubectl(ctx context.Context, arguments ...string) (string, error) {
+	command := exec.CommandContext(ctx, b.Kubectl(), arguments...)
+	command.Env = []string{"HOME=" + b.Folder, "KUBECONFIG=" + filepath.Join(b.Folder, "kubeconfig")}
+	var out, failure bytes.Buffer
+	command.Stdout, command.Stderr = &out, &failure
+	if err := command.Run(); err != nil {
+		return "", fmt.Errorf("running kubectl %s: %w\n%s", strings.Join(arguments, " "), err, failure.String())
+	}
+	return out.String(), nil
+}
 
 // Kubeconfig writes a file for kubectl and other clients, which authenticate with a token.
 func (b *Bed) Kubeconfig(path, token string) error {

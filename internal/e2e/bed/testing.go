@@ -216,6 +216,13 @@ func (b *Bed) StartFlux(t *testing.T) {
 	b.check(t, b.TryStartFlux(t.Context()))
 }
 
+// RestartControllerManager starts kube-controller-manager anew. Without accounts, its controllers have no service accounts
+// of their own and all act as one user.
+func (b *Bed) RestartControllerManager(t *testing.T, accounts bool) {
+	t.Helper()
+	b.check(t, b.restartControllerManager(t.Context(), accounts))
+}
+
 // Restart starts ESO anew with arguments in place of those it had.
 func (e *ESO) Restart(t *testing.T, arguments ...string) {
 	t.Helper()
@@ -226,6 +233,20 @@ func (e *ESO) Restart(t *testing.T, arguments ...string) {
 func (e *ESO) Install(t *testing.T, values map[string]any) {
 	t.Helper()
 	e.bed.check(t, e.install(t.Context(), values))
+}
+
+// Upgrade is Install with spec.postRenderers of a HelmRelease, as YAML.
+func (e *ESO) Upgrade(t *testing.T, values map[string]any, postRenderers string) {
+	t.Helper()
+	e.bed.check(t, e.upgrade(t.Context(), values, postRenderers))
+}
+
+// RunKubectl runs kubectl as the cluster's administrator, and returns its standard output.
+func (b *Bed) RunKubectl(t *testing.T, arguments ...string) string {
+	t.Helper()
+	out, err := b.kubectl(t.Context(), arguments...)
+	b.check(t, err)
+	return out
 }
 
 // Log returns all that ESO has logged.

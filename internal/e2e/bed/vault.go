@@ -104,25 +104,67 @@ subjects: [{kind: ServiceAccount, name: vault, namespace: vault}]
 
 // TryWrite writes to a path of Vault's API, as root.
 func (v *Vault) TryWrite(ctx context.Context, path string, content map[string]any) error {
+	_, err := v.request(ctx, http.MethodPost, v.token, path, content)
+	return err
+}
+
+// TryRead reads a path of Vault's API with a token, or as root if that is empty. It returns the answer's `data`.
+func (v *Vault) TryRead(ctx context.Context, token, path string) (map[string]any, error) {
+	if token == "" {
+		token = v.token
+	}
+	answer, err := v.request(ctx, http.MethodGet, token, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Data, nil
+}
+
+// TryLogin logs in by an auth method's mount with a service account's token, and returns Vault's own.
+func (v *Vault) TryLogin(ctx context.Context, mount, role, token string) (string, error) {
+	answer, err := v.request(ctx, http.MethodPost, "", "auth/"+mount+"/login", map[string]any{"role": role, "jwt": token})
+	if err != nil {
+		return "", err
+	}
+	return answer.Auth.ClientToken, nil
+}
+
+// answer is what Vault answers.
+type answer struct {
+	Data map[string]any
+	Auth struct {
+		ClientToken string `json:"client_token"`
+	}
+}
+
+func (v *Vault) request(ctx context.Context, method, token, path string, content map[string]any) (got answer, err error) {
 	body, err := json.Marshal(content)
 	if err != nil {
-		return err
+		return got, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, v.Address+"/v1/"+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, v.Address+"/v1/"+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return got, err
 	}
-	request.Header.Set("X-Vault-Token", v.token)
+	if token != "" {
+		request.Header.Set("X-Vault-Token", token)
+	}
 	response, err := v.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("writing %s to Vault: %w", path, err)
+		return got, fmt.Errorf("asking Vault for %s: %w", path, err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode >= http.StatusMultipleChoices {
-		answer, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
-		return fmt.Errorf("writing %s to Vault: %s: %s", path, response.Status, bytes.TrimSpace(answer))
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return got, fmt.Errorf("asking Vault for %s: %w", path, err)
 	}
-	return nil
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return got, fmt.Errorf("asking Vault for %s: %s: %s", path, response.Status, bytes.TrimSpace(text))
+	}
+	if len(text) > 0 {
+		err = json.Unmarshal(text, &got)
+	}
+	return got, err
 }
 
 // TrySecret writes a secret of kv/.

@@ -26,6 +26,8 @@ type Program struct {
 	Arguments []string
 	// Environment is all there is of it: nothing is inherited.
 	Environment []string
+	// MayEnd says that its end by itself, once it was ready, is no failure.
+	MayEnd bool
 	// Ready says with nil that the program does its work. It is asked until then.
 	Ready func(context.Context) error
 }
@@ -81,7 +83,9 @@ func (s *Supervisor) Start(ctx context.Context, program Program) (*Process, erro
 		process.Stop()
 		return nil, fmt.Errorf("starting %s: %w\n%s", program.Name, err, process.tail())
 	}
-	go process.watch()
+	if !program.MayEnd {
+		go process.watch()
+	}
 	return process, nil
 }
 
@@ -180,6 +184,9 @@ func (p *Process) wait(ctx context.Context, ready func(context.Context) error) e
 		}
 	}
 }
+
+// Ended is closed when the process has ended.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
 
 // watch fails the supervisor if the process ends by itself.
 func (p *Process) watch() {

@@ -46,6 +46,21 @@ func TestDeathInMidTest(t *testing.T) {
 	}
 }
 
+// One that may end is watched by whoever started it.
+func TestMayEnd(t *testing.T) {
+	s := New(t.TempDir())
+	program := shell("exit 1")
+	program.MayEnd = true
+	process, err := s.Start(t.Context(), program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-process.Ended()
+	if s.Context().Err() != nil {
+		t.Error("its end is taken for a failure:", context.Cause(s.Context()))
+	}
+}
+
 func TestDeathBeforeReady(t *testing.T) {
 	s := New(t.TempDir())
 	program := shell("echo wrong flag >&2; exit 2")
