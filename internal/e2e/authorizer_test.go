@@ -351,4 +351,3 @@ func fenceSubjects(evaluator *rbac.Authorizer) []rbac.Subject {
 	}
 	return subjects
 }
-
