@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eso-tenant/eso-tenant/internal/problem"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +23,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
-	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
 // stillOpen are the bypasses that our policies do not close, and why. One that is closed fails the run until it is taken
@@ -84,10 +84,10 @@ func rights(subject, namespace string, rules ...string) string {
 
 func quotedList(list string) string { return `"` + strings.ReplaceAll(list, ",", `", "`) + `"` }
 
-// holds binds a subject to a ClusterRole that is there, in the tenant's namespace.
-func holds(subject, role string) string {
+// holds binds the intruder to a ClusterRole that is there, in the tenant's namespace.
+func holds(role string) string {
 	return "\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: NS.holds, namespace: NS}\n" +
-		"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: " + role + "}\nsubjects: [" + subject + "]\n"
+		"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: " + role + "}\nsubjects: [" + toIntruder + "]\n"
 }
 
 const (
@@ -114,11 +114,11 @@ func minted(as *bed.API, s *scene, namespace, account string, audiences []string
 	return err
 }
 
-// mints is an attempt of ESO's.
-func mints(namespace, account, audience string, seconds int64) func(*scene) error {
+// mints is an attempt of ESO's, in the tenant's namespace.
+func mints(account, audience string, seconds int64) func(*scene) error {
 	return func(s *scene) error {
 		s.Helper()
-		return minted(s.eso, s, s.fill(namespace), account, []string{audience}, seconds)
+		return minted(s.eso, s, s.ns, account, []string{audience}, seconds)
 	}
 }
 

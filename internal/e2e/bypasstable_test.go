@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/eso-tenant/eso-tenant/internal/problem"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
-	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
 // In names, E and a number is a way of whoever holds ESO, T and a number one of a tenant's; text and number are those of
@@ -18,11 +18,11 @@ var bypasses = append(ofESO, ofTenants...)
 var ofESO = []bypass{
 	{
 		name: "E1", whole: true, plant: rights(toESO, "", ":serviceaccounts/token create"),
-		try: mints("NS", "app", "vault", 600), rules: of(problem.MintAny),
+		try: mints("app", "vault", 600), rules: of(problem.MintAny),
 	},
 	{
 		name: "E1 any token", whole: true, plant: rights(toEverybody, "", ":*/token create"),
-		try: mints("NS", "app", "vault", 600), rules: of(problem.MintAny),
+		try: mints("app", "vault", 600), rules: of(problem.MintAny),
 	},
 	{
 		name: "E2", whole: true, plant: rights(toESO, "", ":secrets create"),
@@ -166,7 +166,7 @@ spec:
 			return err
 		},
 	},
-	{name: "E18", try: mints("NS", "vault-access-sa", "vault", 24*60*60), silent: "a lifetime is in requests, and no object has it"},
+	{name: "E18", try: mints("vault-access-sa", "vault", 24*60*60), silent: "a lifetime is in requests, and no object has it"},
 	{
 		// Bound to an object: attesting tokens is not in this version of Kubernetes.
 		name: "E19", silent: "what a token is bound to is in requests, and no object has it",
@@ -220,16 +220,16 @@ var ofTenants = []bypass{
 		rules: of(problem.NamespaceWritable),
 	},
 	{
-		name: "T7", plant: holds(toIntruder, "admin"), rules: of(problem.MintAny),
+		name: "T7", plant: holds("admin"), rules: of(problem.MintAny),
 		try: func(s *scene) error {
 			if err := s.apply(s.intruder(), gives(toESO, "app")); err != nil {
 				return err
 			}
-			return settles(s, mints("NS", "app", "vault", 600))
+			return settles(s, mints("app", "vault", 600))
 		},
 	},
 	{
-		name: "T8", plant: holds(toIntruder, "admin"), rules: of(problem.ForeignMint),
+		name: "T8", plant: holds("admin"), rules: of(problem.ForeignMint),
 		try: func(s *scene) error {
 			if err := s.apply(s.intruder(), gives(toOther, "vault-access-sa")); err != nil {
 				return err
@@ -244,11 +244,11 @@ var ofTenants = []bypass{
 		},
 	},
 	{
-		name: "T9", plant: holds(toIntruder, "edit"), rules: of(problem.ForeignMint),
+		name: "T9", plant: holds("edit"), rules: of(problem.ForeignMint),
 		try: func(s *scene) error { return minted(s.intruder(), s, s.ns, "vault-access-sa", []string{"vault"}, 600) },
 	},
-	{name: "T10", plant: holds(toIntruder, "edit"), try: creates(intruder, podOf("NS", "vault-access-sa")), rules: of(problem.ForeignMint, problem.FencedPod)},
-	{name: "T11", plant: holds(toIntruder, "edit"), try: tokenSecret(intruder, "NS", "vault-access-sa"), rules: of(problem.ForeignMint, problem.FencedSecrets)},
+	{name: "T10", plant: holds("edit"), try: creates(intruder, podOf("NS", "vault-access-sa")), rules: of(problem.ForeignMint, problem.FencedPod)},
+	{name: "T11", plant: holds("edit"), try: tokenSecret(intruder, "NS", "vault-access-sa"), rules: of(problem.ForeignMint, problem.FencedSecrets)},
 	{
 		name: "T12", plant: rights(toOther, "NS", ":serviceaccounts impersonate"),
 		try: becomes("vault-access-sa"), silent: "acting as a service account gives no token, and a fenced one has no rights",
@@ -275,7 +275,7 @@ var ofTenants = []bypass{
 			`{"metadata": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/RUN"}}}`),
 	},
 	{
-		name: "T16", plant: holds(toIntruder, "edit"), silent: "what Vault trusts is in no object of the cluster",
+		name: "T16", plant: holds("edit"), silent: "what Vault trusts is in no object of the cluster",
 		try: func(s *scene) error {
 			role := s.fill("NS-any-RUN")
 			err := s.b.Vault.TryWrite(s.ctx, "auth/kubernetes/role/"+role, map[string]any{
@@ -341,7 +341,7 @@ spec:
 	{
 		name: "T22", whole: true, rules: of(problem.StoreWritable),
 		plant: "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: NS.edit, labels: {rbac.authorization.k8s.io/aggregate-to-edit: \"true\"}}, " +
-			"rules: [{apiGroups: [external-secrets.io], resources: [secretstores], verbs: [create, patch]}]}" + holds(toIntruder, "edit"),
+			"rules: [{apiGroups: [external-secrets.io], resources: [secretstores], verbs: [create, patch]}]}" + holds("edit"),
 		try: applies(intruder, storeOf(`{fake: {data: []}}`)),
 	},
 	{
