@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/eso-tenant/eso-tenant/internal/problem"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
@@ -220,18 +222,18 @@ var ofTenants = []bypass{
 		rules: of(problem.NamespaceWritable),
 	},
 	{
-		name: "T7", plant: holds("admin"), rules: of(problem.MintAny),
+		name: "T7", plant: givesRoles, rules: of(problem.MintAny),
 		try: func(s *scene) error {
-			if err := s.apply(s.intruder(), gives(toESO, "app")); err != nil {
+			if err := creates(intruder, gives(toESO, "app"))(s); err != nil {
 				return err
 			}
 			return settles(s, mints("app", "vault", 600))
 		},
 	},
 	{
-		name: "T8", plant: holds("admin"), rules: of(problem.ForeignMint),
+		name: "T8", plant: givesRoles, rules: of(problem.ForeignMint),
 		try: func(s *scene) error {
-			if err := s.apply(s.intruder(), gives(toOther, "vault-access-sa")); err != nil {
+			if err := creates(intruder, gives(toOther, "vault-access-sa"))(s); err != nil {
 				return err
 			}
 			return settles(s, func(s *scene) error {
@@ -241,6 +243,21 @@ var ofTenants = []bypass{
 				}
 				return minted(other, s, s.ns, "vault-access-sa", []string{"vault"}, 600)
 			})
+		},
+	},
+	{
+		name: "T8 unfence", plant: holds("admin"), rules: of(problem.ForeignMint),
+		try: func(s *scene) error {
+			err := s.intruder().Client.RbacV1().Roles(s.ns).Delete(s.ctx, "eso-tenant-token-vault-access-sa", metav1.DeleteOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return err
+			}
+			for begin := time.Now(); time.Since(begin) < 5*time.Second; time.Sleep(100 * time.Millisecond) {
+				if err = minted(s.intruder(), s, s.ns, "vault-access-sa", []string{"vault"}, 600); err == nil {
+					break
+				}
+			}
+			return err
 		},
 	},
 	{
@@ -349,6 +366,9 @@ spec:
 		try: creates(intruder, podOf("external-secrets", "external-secrets")),
 	},
 }
+
+// givesRoles are the rights of somebody who may give away what they hold, and not change what others gave.
+var givesRoles = rights(toIntruder, "NS", "rbac.authorization.k8s.io:roles,rolebindings create", ":serviceaccounts/token create")
 
 // gives is a Role to mint a service account's tokens, and whom it is bound to.
 func gives(subject, account string) string {
