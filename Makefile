@@ -87,12 +87,13 @@ chart-test: ## ESO's own charts, rendered by Helm, held to what we say of them
 admission-test: ## the admission policies, decided on by the API server's own evaluator
 	cd internal/admissioncheck && go mod tidy -diff && go vet ./... && go test ./...
 
-# Modules below internal/e2e: the test bed itself, and one for each of its components, whose versions clash.
-E2E_MODULES := internal/e2e $(wildcard internal/e2e/components/*)
+# Modules below internal/e2e: the test bed itself, Kubernetes' authorizer, and one for each component, whose versions clash.
+E2E_MODULES := internal/e2e internal/e2e/oracle $(wildcard internal/e2e/components/*)
 
 .PHONY: e2e
 e2e: ## the fence on real components: builds them, which takes half an hour once, starts them, tests, stops
 	for module in $(E2E_MODULES); do (cd $$module && go mod tidy -diff) || exit 1; done
+	cd internal/e2e/oracle && go vet ./... && go test ./...
 	cd internal/e2e && go vet ./... && go run ./cmd/testbed test
 
 .PHONY: e2e-up
@@ -111,7 +112,7 @@ race: tools ## the tests of the packages that use goroutines, under the race det
 .PHONY: lint
 lint: ## go vet and the other linters of .golangci.yaml
 	$(TOOL) golangci-lint run ./...
-	linter=$$($(TOOL) -n golangci-lint) && cd internal/e2e && $$linter run ./...
+	linter=$$($(TOOL) -n golangci-lint) && cd internal/e2e && $$linter run ./... && cd oracle && $$linter run ./...
 
 .PHONY: fmt
 fmt: ## format Go files in place

@@ -54,11 +54,11 @@ var changed = admissionv1.MatchCondition{Name: "changed", Expression: "request.o
 // namespace: a tenant's, ESO's own, or none.
 func boundVariables(p *schema.Platform) []admissionv1.Variable {
 	return []admissionv1.Variable{
-		{Name: "home", Expression: "request.?namespace.orValue('')"}, // what is in none has no field for it
-		{Name: "tenants", Expression: controller(p) + virtual(tenantNamespaces, "variables.home")},
+		{Name: "within", Expression: "request.?namespace.orValue('')"}, // what is in none has no field for it
+		{Name: "tenants", Expression: controller(p) + virtual(tenantNamespaces, "variables.within")},
 		// A Namespace that is not ours has no label. ESO then holds a grant of its name.
-		{Name: "bound", Expression: "variables.home in ['', " + quote(p.ESO.Namespace) + "] || namespaceObject.metadata.?labels[?" + quote(LabelTenant) + "].hasValue() || " +
-			byName("variables.tenants", "variables.home")},
+		{Name: "bound", Expression: "variables.within in ['', " + quote(p.ESO.Namespace) + "] || namespaceObject.metadata.?labels[?" + quote(LabelTenant) + "].hasValue() || " +
+			byName("variables.tenants", "variables.within")},
 	}
 }
 
@@ -80,7 +80,7 @@ func storeVariables(p *schema.Platform) []admissionv1.Variable {
 			{Name: "reference", Expression: "variables.references[?0].orValue({})"},
 			{Name: "audiences", Expression: "variables.reference.?audiences.orValue([])"},
 			{Name: "account", Expression: "variables.reference.?name.orValue('')"},
-			{Name: "home", Expression: "variables.shared ? " + own + " : variables.home"},
+			{Name: "home", Expression: "variables.shared ? " + own + " : variables.within"},
 		},
 		fencedIn(p, "variables.home", "variables.account"),
 	)

@@ -2,6 +2,7 @@ package admissioncheck
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,13 @@ func TestCompiles(t *testing.T) {
 	}
 }
 
+// reserved are words that CEL keeps for languages around it.
+// Source: k8s.io/kubernetes v1.36.3, pkg/apis/admissionregistration/validation, by k8s.io/apiserver/pkg/cel/lazy.
+var reserved = []string{
+	"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
+	"package", "namespace", "return", "var", "void", "while",
+}
+
 // complaints compiles a policy's expressions, and says what does not compile.
 func complaints(t *testing.T, p *admissionv1.ValidatingAdmissionPolicy, minor uint) []string {
 	t.Helper()
@@ -43,6 +51,11 @@ func complaints(t *testing.T, p *admissionv1.ValidatingAdmissionPolicy, minor ui
 		}
 	}
 	e := expressionsOf(p)
+	for _, variable := range p.Spec.Variables { // some compile, and are refused all the same
+		if slices.Contains(reserved, variable.Name) {
+			found = append(found, fmt.Sprintf("%s: a variable cannot be called %s", p.Name, variable.Name))
+		}
+	}
 	for _, variable := range e.variables {
 		result := compiler.CompileAndStoreVariable(variable, cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
 		if result.Error != nil {

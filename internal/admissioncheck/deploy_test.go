@@ -91,20 +91,8 @@ func TestDeployCompiles(t *testing.T) {
 			for _, complaint := range complaints(t, p, minor) {
 				t.Errorf("Kubernetes 1.%d: %s", minor, complaint)
 			}
-			for _, v := range p.Spec.Variables { // which compile, and are refused all the same
-				if slices.Contains(reserved, v.Name) {
-					t.Errorf("%s: a variable cannot be called %s", p.Name, v.Name)
-				}
-			}
 		}
 	}
-}
-
-// reserved are words that CEL keeps for languages around it.
-// Source: k8s.io/kubernetes v1.36.3, pkg/apis/admissionregistration/validation, by k8s.io/apiserver/pkg/cel/lazy.
-var reserved = []string{
-	"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
-	"package", "namespace", "return", "var", "void", "while",
 }
 
 // Who writes what Flux applies.

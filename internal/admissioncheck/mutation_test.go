@@ -45,7 +45,7 @@ var swaps = [][2]string{
 	{".startsWith(", ".endsWith("},
 	{".all(", ".exists("},
 	{".exists(", ".all("},
-	{"variables.home", "variables.home"},
+	{"variables.home", "variables.within"},
 	{"variables.before[", "variables.after["},
 	{".?labels", ".?annotations"},
 	{".?ownerReferences", ".?labels"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
@@ -129,11 +130,14 @@ func TestAdmissionPolicies(t *testing.T) {
 	with := b.Render(t, bed.PlatformWith("features: [clusterSecretStores]"), outsider)
 	b.Apply(t, with)
 	policies := with.Of("ValidatingAdmissionPolicy")
-	if len(policies) != 4 {
-		t.Fatalf("%d policies are rendered, want 4", len(policies))
+	if len(policies) != 6 {
+		t.Fatalf("%d policies are rendered, want 6", len(policies))
 	}
 	b.Eventually(t, func(context.Context) error { // the API server takes a moment to know them
-		if err := attempts[0].try(t, b, "wait"); err != nil {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "wait", Namespace: "outside"}, Type: corev1.SecretTypeServiceAccountToken}
+		secret.Annotations = map[string]string{corev1.ServiceAccountNameKey: "default"}
+		_, made := b.Client.CoreV1().Secrets("outside").Create(t.Context(), secret, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err := attempts[0].try(t, b, "wait"); err != nil && made != nil {
 			return nil //nolint:nilerr // refused is what is waited for
 		}
 		return errors.New("the policies have no effect")

@@ -36,11 +36,17 @@ func ready(t *testing.T, b *bed.Bed, rendered, reading bed.Objects) {
 	}
 }
 
-// The README's example, unchanged but for ESO's release, works where ESO has our role and no other.
+// quickstart is what is rendered of the README's example, unchanged but for ESO's release.
+func quickstart(t *testing.T, b *bed.Bed) bed.Objects {
+	t.Helper()
+	platform := strings.ReplaceAll(example(t, "quickstart/platform.yaml"), "version: v2.9.0", "version: "+bed.ESOVersion)
+	return b.Render(t, platform, example(t, "quickstart/tenants/secure.yaml"))
+}
+
+// The README's example works where ESO has our role and no other.
 func TestQuickstartSyncs(t *testing.T) {
 	b := bed.Start(t)
-	platform := strings.ReplaceAll(example(t, "quickstart/platform.yaml"), "version: v2.9.0", "version: "+bed.ESOVersion)
-	rendered := b.Render(t, platform, example(t, "quickstart/tenants/secure.yaml"))
+	rendered := quickstart(t, b)
 	b.Apply(t, rendered)
 	ready(t, b, rendered, b.Furnish(t, rendered))
 	noClusterRole(t, b)

@@ -27,8 +27,8 @@ const (
 	apiServerCache = 10 * time.Second
 )
 
-// minted is a token for Vault, as ESO has it when its tenant is deleted, and the lifetime that ESO asks for Vault.
-func minted(t *testing.T, b *bed.Bed, serviceAccount string, audiences ...string) string {
+// mintedByESO is a token for Vault, as ESO has it when its tenant is deleted, and the lifetime that ESO asks for Vault.
+func mintedByESO(t *testing.T, b *bed.Bed, serviceAccount string, audiences ...string) string {
 	t.Helper()
 	token, err := b.MintAs(t, bed.ESOServiceAccount, bed.ESONamespace, "leaver", serviceAccount, audiences, 600)
 	if err != nil {
@@ -45,8 +45,8 @@ func TestTokensAfterDeletion(t *testing.T) {
 	b.Apply(t, rendered)
 	ready(t, b, rendered, b.Furnish(t, rendered))
 	roles := map[string]string{"kubernetes": "leaver-vault", "jwt": "leaver-jwt"}
-	token := minted(t, b, "vault-access-sa", "vault")
-	local, err := b.WithToken(minted(t, b, "published-access-sa", bed.Issuer))
+	token := mintedByESO(t, b, "vault-access-sa", "vault")
+	local, err := b.WithToken(mintedByESO(t, b, "published-access-sa", bed.Issuer))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func afterDeletion(t *testing.T, b *bed.Bed, token, session string, roles map[st
 func reborn(t *testing.T, b *bed.Bed, rendered bed.Objects, token string, roles map[string]string) {
 	t.Helper()
 	b.Apply(t, rendered.Of("ServiceAccount"))
-	fresh := minted(t, b, "vault-access-sa", "vault")
+	fresh := mintedByESO(t, b, "vault-access-sa", "vault")
 	b.Eventually(t, func(ctx context.Context) error {
 		_, err := b.Vault.TryLogin(ctx, "kubernetes", roles["kubernetes"], fresh)
 		return err

@@ -537,7 +537,7 @@ func TestMutantsUnderPolicies(t *testing.T) {
 // policy is about it.
 var closes = []problem.Rule{
 	problem.MintAny, problem.MintTokenSecret, problem.MintBootstrapToken, problem.MintAttest, problem.MintPod,
-	problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod, problem.StoreWritable,
+	problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod, problem.StoreWritable, problem.StoreAudience,
 }
 
 // besides are rules that are broken under policies only, and why.
@@ -547,6 +547,8 @@ var besides = map[string][]problem.Rule{
 	"T9 everywhere": {problem.OperatorOpen}, "T9 everybody": {problem.OperatorOpen}, "T9 Kubernetes' own group gets more": {problem.OperatorOpen},
 	"T9 Kubernetes' own role gets more": {problem.OperatorOpen}, "T20 another ESO that mints": {problem.OperatorOpen},
 	"something installed": {problem.OperatorOpen},
+	// The token is refused, and the store does not work.
+	"T17": {problem.StoreCannotMint}, "E17 the API server's audience": {problem.StoreCannotMint}, "E17 the API server by name": {problem.StoreCannotMint},
 	// What is left of a rule of which the first way is closed.
 	"E1 any resource": {problem.MintPod},
 }

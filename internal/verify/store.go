@@ -219,10 +219,16 @@ var adds = []string{
 var apiServers = []string{"https://kubernetes.default.svc.cluster.local", "https://kubernetes.default.svc", "kubernetes.default.svc"}
 
 // audiencesOf reports a token that is good for the API server, or for
-// somebody whom its tenant does not declare.
+// somebody whom its tenant does not declare. Where a policy refuses such
+// tokens, it reports a store that does not work.
 func (w *world) audiencesOf(s *store, ref reference) problem.List {
 	report := func(message, hint string) problem.List {
-		return problem.List{{Rule: problem.StoreAudience, Position: s.object.At, Path: ref.path + ".audiences", Message: s.String() + " " + message, Hint: hint}}
+		p := problem.Problem{Rule: problem.StoreAudience, Position: s.object.At, Path: ref.path + ".audiences", Message: s.String() + " " + message, Hint: hint}
+		if policy := w.policies.closes(closingAudience, w.eso); policy != nil { // nobody gets such a token, and the store does not work
+			w.close(problem.StoreAudience, policy)
+			p.Rule, p.Message = problem.StoreCannotMint, p.Message+"; "+policy.Kind+" "+policy.Name+" refuses them"
+		}
+		return problem.List{p}
 	}
 	if len(ref.audiences) == 0 {
 		if slices.ContainsFunc(adds, func(prefix string) bool { return strings.HasPrefix(ref.where, prefix) }) {

@@ -102,6 +102,11 @@ func (a *API) WithToken(token string) (*API, error) {
 	return connected(other)
 }
 
+// WithConfig is the API server as one sees it by another configuration.
+func (a *API) WithConfig(config *rest.Config) (*API, error) {
+	return connected(newAPI(a.bed, rest.CopyConfig(config)))
+}
+
 // Warnings returns what the API server warned this user of so far.
 func (a *API) Warnings() []string {
 	a.warnings.mutex.Lock()

@@ -31,6 +31,8 @@ rules:
     users: [system:apiserver, system:kube-controller-manager]
   - level: Request
     resources: [{group: "", resources: [serviceaccounts/token]}]
+  - level: None
+    resources: [{group: authorization.k8s.io, resources: [subjectaccessreviews]}] # asked by the ten thousand
   - level: Metadata
     resources: [{group: "", resources: [secrets]}]
   - level: None

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -49,6 +51,8 @@ func (b *Bed) TryRender(ctx context.Context, specifications ...string) (Objects,
 func (b *Bed) TryRun(ctx context.Context, input string, arguments ...string) (string, error) {
 	command := exec.CommandContext(ctx, b.esoTenant, arguments...)
 	command.Stdin = strings.NewReader(input)
+	command.Env = append(os.Environ(), // with the cluster's kubectl
+		"KUBECONFIG="+filepath.Join(b.Folder, "kubeconfig"), "PATH="+filepath.Dir(b.Kubectl())+string(os.PathListSeparator)+os.Getenv("PATH"))
 	var out, failure bytes.Buffer
 	command.Stdout, command.Stderr = &out, &failure
 	if err := command.Run(); err != nil {

@@ -26,6 +26,7 @@ type event struct {
 type tally struct {
 	passed, failed int
 	skipped        []string
+	open           []string // what tests say is open still
 }
 
 // test builds all that is needed, runs the tests, and sums up. A test that is skipped proves nothing, so it is named, and
@@ -90,6 +91,9 @@ func follow(in io.Reader, out io.Writer) (tally, error) {
 	return result, lines.Err()
 }
 
+// stillOpen is how a test says that a way round the fence is open and known.
+const stillOpen = "still open: "
+
 // add takes the end of a test, or of a package, whose Test is empty.
 func (r *tally) add(e event, out io.Writer, output *strings.Builder) {
 	if e.Test == "" {
@@ -99,6 +103,13 @@ func (r *tally) add(e event, out io.Writer, output *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(out, "%-4s %s\n", e.Action, e.Test)
+	if output != nil {
+		for line := range strings.Lines(output.String()) {
+			if _, what, found := strings.Cut(line, stillOpen); found {
+				r.open = append(r.open, strings.TrimSpace(what))
+			}
+		}
+	}
 	switch e.Action {
 	case "pass":
 		r.passed++
@@ -114,6 +125,9 @@ func (r *tally) add(e event, out io.Writer, output *strings.Builder) {
 
 func sum(out io.Writer, result tally, inCI bool) error {
 	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", result.passed, result.failed, len(result.skipped))
+	for _, what := range result.open {
+		fmt.Fprintln(out, stillOpen+what)
+	}
 	for _, name := range result.skipped {
 		fmt.Fprintln(out, "skipped:", name)
 	}

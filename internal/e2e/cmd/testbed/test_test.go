@@ -9,6 +9,7 @@ import (
 const (
 	passed  = `{"Action":"output","Package":"p","Test":"TestA","Output":"quiet\n"}` + "\n" + `{"Action":"pass","Package":"p","Test":"TestA"}` + "\n"
 	skipped = `{"Action":"output","Package":"p","Test":"TestB","Output":"no reason\n"}` + "\n" + `{"Action":"skip","Package":"p","Test":"TestB"}` + "\n"
+	open    = `{"Action":"output","Package":"p","Test":"TestD","Output":"    x_test.go:1: still open: E3: reads\n"}` + "\n" + `{"Action":"pass","Package":"p","Test":"TestD"}` + "\n"
 	failed  = `{"Action":"output","Package":"p","Test":"TestC","Output":"got 1\n"}` + "\n" + `{"Action":"fail","Package":"p","Test":"TestC"}` + "\n"
 )
 
@@ -23,6 +24,7 @@ func TestSum(t *testing.T) {
 		"skipped in CI":      {events: passed + skipped, want: "skipped: TestB", inCI: true, failure: "1 tests were skipped"},
 		"why it was skipped": {events: passed + skipped, want: "no reason"},
 		"failed":             {events: passed + failed, want: "got 1", failure: "1 tests failed"},
+		"known and open":     {events: open + passed, want: "0 skipped\nstill open: E3: reads\n", inCI: true},
 		"nothing ran":        {events: "", want: "0 passed", failure: "no test has run"},
 	} {
 		t.Run(name, func(t *testing.T) {

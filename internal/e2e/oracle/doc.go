@@ -1,0 +1,2 @@
+// Package oracle holds our RBAC evaluator to Kubernetes' own authorizer. It has tests only.
+package oracle
