@@ -24,7 +24,7 @@ func event(verb, user string, ref auditinternal.ObjectReference, body string) *a
 	at := metav1.NewMicroTime(time.Date(2026, 11, 24, 10, 0, 0, 123456000, time.UTC))
 	e := &auditinternal.Event{
 		Level: auditinternal.LevelRequest, AuditID: "0a1b", Stage: auditinternal.StageResponseComplete, Verb: verb, RequestURI: `/api/v1/x?fieldManager="objectRef":{"resource":"pods"}`,
-		User: authnv1.UserInfo{Username: user, Groups: []string{"system:authenticated"}, Extra: map[string]authnv1.ExtraValue{"objectRef": {`{"resource":"pods"}`}}},
+		User:      authnv1.UserInfo{Username: user, Groups: []string{"system:authenticated"}, Extra: map[string]authnv1.ExtraValue{"objectRef": {`{"resource":"pods"}`}}},
 		SourceIPs: []string{"10.0.0.1"}, UserAgent: `a"b`, ObjectRef: &ref,
 		ResponseStatus:           &metav1.Status{Code: 201},
 		RequestReceivedTimestamp: at, StageTimestamp: at,

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -98,13 +97,13 @@ func TestDeployCompiles(t *testing.T) {
 // Who writes what Flux applies.
 var (
 	artifactController = account("flux-system", "eso-tenant-controller")
-	applier            = account("flux-system", "eso-tenant-applier")
+	fluxApplier        = account("flux-system", "eso-tenant-applier")
 	watcher            = account("flux-system", "source-watcher")
-	collector          = account("kube-system", "generic-garbage-collector")
+	fluxCollector      = account("kube-system", "generic-garbage-collector")
 )
 
-// asked is a request about any object.
-type asked struct {
+// onObject is a request about any object.
+type onObject struct {
 	user     user.Info
 	verb     admission.Operation
 	resource schema.GroupVersionResource
@@ -113,7 +112,7 @@ type asked struct {
 	old      *unstructured.Unstructured
 }
 
-func (a asked) attributes() admission.Attributes {
+func (a onObject) attributes() admission.Attributes {
 	any := a.object
 	if any == nil {
 		any = a.old
@@ -155,7 +154,7 @@ func resourceOf(o *unstructured.Unstructured) schema.GroupVersionResource {
 	return gvk.GroupVersion().WithResource(plural)
 }
 
-func decide(t *testing.T, hooks []validating.PolicyHook, c *cluster, a asked) string {
+func decide(t *testing.T, hooks []validating.PolicyHook, c *cluster, a onObject) string {
 	t.Helper()
 	a.resource = resourceOf(map[bool]*unstructured.Unstructured{true: a.object, false: a.old}[a.object != nil])
 	attributes := a.attributes()
@@ -198,27 +197,27 @@ func TestArtifactsArePinned(t *testing.T) {
 	evil := with(own, "http://eso-tenant-controller.flux-system", "http://evil.somebody")
 	bare := parse(t, "{apiVersion: source.toolkit.fluxcd.io/v1, kind: ExternalArtifact, metadata: {name: tenants.web, namespace: flux-system}}")
 	for name, test := range map[string]struct {
-		asked
+		onObject
 		refusal string
 	}{
-		"the controller":                           {asked{user: artifactController, verb: admission.Create, object: own}, ""},
-		"the controller, a status":                 {asked{user: artifactController, verb: admission.Update, sub: "status", object: own, old: own}, ""},
-		"the controller, elsewhere":                {asked{user: artifactController, verb: admission.Create, object: with(own, "flux-system", "team")}, "below its own name"},
-		"the controller, to another address":       {asked{user: artifactController, verb: admission.Update, sub: "status", object: evil, old: own}, "below its own name"},
-		"the controller, another's artifact":       {asked{user: artifactController, verb: admission.Update, sub: "status", object: with(own, "tenants.web/x", "tenants.shop/x"), old: own}, "below its own name"},
-		"an administrator":                         {asked{user: administrator, verb: admission.Create, object: own}, "by eso-tenant-controller only"},
-		"a member":                                 {asked{user: member, verb: admission.Update, sub: "status", object: evil, old: own}, "by eso-tenant-controller only"},
-		"a member, by taking off what says whose":  {asked{user: member, verb: admission.Update, object: bare, old: own}, "by eso-tenant-controller only"},
-		"a member, in another namespace":           {asked{user: member, verb: admission.Create, object: with(own, "flux-system", "team")}, "by eso-tenant-controller only"},
-		"a member, with our name and no label":     {asked{user: member, verb: admission.Create, object: bare}, "that this policy lists"},
-		"a member, of their own, in Flux's":        {asked{user: member, verb: admission.Create, object: other}, "that this policy lists"},
-		"a member, of their own, in theirs":        {asked{user: member, verb: admission.Create, object: with(other, "flux-system", "team")}, ""},
-		"the applier":                              {asked{user: applier, verb: admission.Create, object: own}, "by eso-tenant-controller only"},
-		"source-watcher":                           {asked{user: watcher, verb: admission.Create, object: other}, ""},
-		"source-watcher, ours":                     {asked{user: watcher, verb: admission.Update, sub: "status", object: own, old: own}, "by eso-tenant-controller only"},
-		"the garbage collector, taking off owners": {asked{user: collector, verb: admission.Update, object: own, old: own}, ""},
+		"the controller":                           {onObject{user: artifactController, verb: admission.Create, object: own}, ""},
+		"the controller, a status":                 {onObject{user: artifactController, verb: admission.Update, sub: "status", object: own, old: own}, ""},
+		"the controller, elsewhere":                {onObject{user: artifactController, verb: admission.Create, object: with(own, "flux-system", "team")}, "below its own name"},
+		"the controller, to another address":       {onObject{user: artifactController, verb: admission.Update, sub: "status", object: evil, old: own}, "below its own name"},
+		"the controller, another's artifact":       {onObject{user: artifactController, verb: admission.Update, sub: "status", object: with(own, "tenants.web/x", "tenants.shop/x"), old: own}, "below its own name"},
+		"an administrator":                         {onObject{user: administrator, verb: admission.Create, object: own}, "by eso-tenant-controller only"},
+		"a member":                                 {onObject{user: member, verb: admission.Update, sub: "status", object: evil, old: own}, "by eso-tenant-controller only"},
+		"a member, by taking off what says whose":  {onObject{user: member, verb: admission.Update, object: bare, old: own}, "by eso-tenant-controller only"},
+		"a member, in another namespace":           {onObject{user: member, verb: admission.Create, object: with(own, "flux-system", "team")}, "by eso-tenant-controller only"},
+		"a member, with our name and no label":     {onObject{user: member, verb: admission.Create, object: bare}, "that this policy lists"},
+		"a member, of their own, in Flux's":        {onObject{user: member, verb: admission.Create, object: other}, "that this policy lists"},
+		"a member, of their own, in theirs":        {onObject{user: member, verb: admission.Create, object: with(other, "flux-system", "team")}, ""},
+		"the applier":                              {onObject{user: fluxApplier, verb: admission.Create, object: own}, "by eso-tenant-controller only"},
+		"source-watcher":                           {onObject{user: watcher, verb: admission.Create, object: other}, ""},
+		"source-watcher, ours":                     {onObject{user: watcher, verb: admission.Update, sub: "status", object: own, old: own}, "by eso-tenant-controller only"},
+		"the garbage collector, taking off owners": {onObject{user: fluxCollector, verb: admission.Update, object: own, old: own}, ""},
 	} {
-		got := decide(t, hooks, c, test.asked)
+		got := decide(t, hooks, c, test.onObject)
 		if (got != "") != (test.refusal != "") || !strings.Contains(got, test.refusal) {
 			t.Errorf("%s: %q, want %q", name, got, test.refusal)
 		}
@@ -241,8 +240,8 @@ func TestApplierWritesOurOutput(t *testing.T) {
 			continue
 		}
 		for _, o := range documents(t, file) {
-			for _, a := range []asked{
-				{user: applier, verb: admission.Create, object: o}, {user: applier, verb: admission.Update, object: o, old: o}, {user: applier, verb: admission.Delete, old: o},
+			for _, a := range []onObject{
+				{user: fluxApplier, verb: admission.Create, object: o}, {user: fluxApplier, verb: admission.Update, object: o, old: o}, {user: fluxApplier, verb: admission.Delete, old: o},
 			} {
 				tried++
 				elsewhere := o.GetKind() == "ClusterRoleBinding" && strings.Contains(file, "eso-0.20") && a.verb != admission.Delete
@@ -307,17 +306,17 @@ func TestApplierIsHeld(t *testing.T) {
 		"a Kustomization elsewhere":         {head("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "web", "spec: {serviceAccountName: eso-tenant-applier}"), "of the cluster and of Flux"},
 	} {
 		o := parse(t, test.text)
-		for _, a := range []asked{{user: applier, verb: admission.Create, object: o}, {user: applier, verb: admission.Update, object: o, old: o}} {
+		for _, a := range []onObject{{user: fluxApplier, verb: admission.Create, object: o}, {user: fluxApplier, verb: admission.Update, object: o, old: o}} {
 			if got := decide(t, hooks, c, a); (got != "") != (test.refusal != "") || !strings.Contains(got, test.refusal) {
 				t.Errorf("%s, %s: %q, want %q", name, a.verb, got, test.refusal)
 			}
 		}
-		if got := decide(t, hooks, c, asked{user: administrator, verb: admission.Create, object: o}); got != "" {
+		if got := decide(t, hooks, c, onObject{user: administrator, verb: admission.Create, object: o}); got != "" {
 			t.Errorf("%s: an administrator is held too: %s", name, got)
 		}
 	}
 	somebodys := parse(t, "{apiVersion: v1, kind: Namespace, metadata: {name: somebody}}")
-	if got := decide(t, hooks, c, asked{user: applier, verb: admission.Delete, old: somebodys}); !strings.Contains(got, "labelled") {
+	if got := decide(t, hooks, c, onObject{user: fluxApplier, verb: admission.Delete, old: somebodys}); !strings.Contains(got, "labelled") {
 		t.Errorf("it may delete what is not ours: %q", got)
 	}
 }
