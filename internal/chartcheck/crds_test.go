@@ -12,9 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eso-tenant/eso-tenant/fn"
-	"github.com/eso-tenant/eso-tenant/internal/problem"
-	"github.com/eso-tenant/eso-tenant/schema"
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -29,6 +26,10 @@ import (
 	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
+
+	"github.com/eso-tenant/eso-tenant/fn"
+	"github.com/eso-tenant/eso-tenant/internal/problem"
+	"github.com/eso-tenant/eso-tenant/schema"
 )
 
 const (

@@ -9,8 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/eso-tenant/eso-tenant/generators/eso"
 	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/eso-tenant/eso-tenant/generators/eso"
 )
 
 // encode writes a release file: JSON with a line for each rule, so that two releases can be compared by eye.

@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/eso-tenant/eso-tenant/generators/eso"
 	"helm.sh/helm/v3/pkg/chart"
+
+	"github.com/eso-tenant/eso-tenant/generators/eso"
 )
 
 const module = "github.com/external-secrets/external-secrets"

@@ -32,7 +32,9 @@ type World struct {
 
 // New makes a world that an API server takes, and that many worlds of other names can stand beside: all names begin with
 // its own, and only rights to what there is not are given to others than its own subjects.
-func New(seed uint64, name string, questions int) *World { return newWorld(seed, name, questions, true) }
+func New(seed uint64, name string, questions int) *World {
+	return newWorld(seed, name, questions, true)
+}
 
 // NewMalformed makes a world with what no API server takes as well. No ClusterRole in it is aggregated: that is the
 // work of a controller.
