@@ -6,14 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	ours "github.com/eso-tenant/eso-tenant/internal/audit"
 	auditinternal "k8s.io/apiserver/pkg/apis/audit"
 	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/audit/policy"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"pgregory.net/rapid"
-
-	ours "github.com/eso-tenant/eso-tenant/internal/audit"
 )
 
 // evaluator is the API server's own, of a policy as it loads one.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eso-tenant/eso-tenant/generators"
+	"github.com/eso-tenant/eso-tenant/schema"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,9 +23,6 @@ import (
 	"k8s.io/apiserver/pkg/warning"
 	listers "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-
-	"github.com/eso-tenant/eso-tenant/generators"
-	"github.com/eso-tenant/eso-tenant/schema"
 )
 
 // cluster is what the API server of a cluster has with our output applied.

@@ -5,10 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eso-tenant/eso-tenant/generators"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/eso-tenant/eso-tenant/generators"
 )
 
 // decision is a request and what is to come of it: the text is in the refusal, and there is none for "".

@@ -1,10 +1,9 @@
 package admissioncheck
 
 import (
+	kubernetes "github.com/eso-tenant/eso-tenant/internal/rbac"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
-
-	kubernetes "github.com/eso-tenant/eso-tenant/internal/rbac"
 )
 
 // clusterDecisions are what controllers of a plain cluster may do outside of tenants' namespaces and ESO's: all of it, and all

@@ -4,10 +4,9 @@ import (
 	"context"
 	"slices"
 
+	"github.com/eso-tenant/eso-tenant/generators"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-
-	"github.com/eso-tenant/eso-tenant/generators"
 )
 
 // rbac is Kubernetes' role-based authorizer over objects, as far as the policies ask it.

@@ -9,14 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eso-tenant/eso-tenant/generators"
+	"github.com/eso-tenant/eso-tenant/generators/eso"
+	"github.com/eso-tenant/eso-tenant/schema"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apiserver/pkg/admission"
-
-	"github.com/eso-tenant/eso-tenant/generators"
-	"github.com/eso-tenant/eso-tenant/generators/eso"
-	"github.com/eso-tenant/eso-tenant/schema"
 )
 
 // TestRenderedPasses: whatever is rendered may be applied by who delivers it, and stores by anybody; as it is written, and with

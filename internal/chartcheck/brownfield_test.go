@@ -5,10 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eso-tenant/eso-tenant/generators/eso"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"sigs.k8s.io/yaml"
-
-	"github.com/eso-tenant/eso-tenant/generators/eso"
 )
 
 // helmRelease is the part of Flux's kind that is looked at here.

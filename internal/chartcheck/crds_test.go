@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eso-tenant/eso-tenant/fn"
+	"github.com/eso-tenant/eso-tenant/internal/problem"
+	"github.com/eso-tenant/eso-tenant/schema"
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -26,10 +29,6 @@ import (
 	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
-
-	"github.com/eso-tenant/eso-tenant/fn"
-	"github.com/eso-tenant/eso-tenant/internal/problem"
-	"github.com/eso-tenant/eso-tenant/schema"
 )
 
 const (

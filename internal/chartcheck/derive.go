@@ -12,11 +12,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eso-tenant/eso-tenant/generators/eso"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	rbacv1 "k8s.io/api/rbac/v1"
-
-	"github.com/eso-tenant/eso-tenant/generators/eso"
 )
 
 const (

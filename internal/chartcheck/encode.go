@@ -9,9 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	rbacv1 "k8s.io/api/rbac/v1"
-
 	"github.com/eso-tenant/eso-tenant/generators/eso"
+	rbacv1 "k8s.io/api/rbac/v1"
 )
 
 // encode writes a release file: JSON with a line for each rule, so that two releases can be compared by eye.

@@ -6,14 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eso-tenant/eso-tenant/generators/eso"
 	"github.com/google/go-cmp/cmp"
 	"helm.sh/helm/v3/pkg/chart"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
-
-	"github.com/eso-tenant/eso-tenant/generators/eso"
 )
 
 // releases are names of the Helm release: the chart adds its own name to one that does not have it.

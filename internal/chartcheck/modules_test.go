@@ -7,9 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"helm.sh/helm/v3/pkg/chart"
-
 	"github.com/eso-tenant/eso-tenant/generators/eso"
+	"helm.sh/helm/v3/pkg/chart"
 )
 
 const module = "github.com/external-secrets/external-secrets"

@@ -7,12 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/eso-tenant/eso-tenant/fn"
 	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/verify"
 	"github.com/eso-tenant/eso-tenant/schema"
+	"sigs.k8s.io/yaml"
 )
 
 // proofSpec is a Platform for a release of ESO, and a tenant.

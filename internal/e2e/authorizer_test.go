@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eso-tenant/eso-tenant/internal/rbac"
+	"github.com/eso-tenant/eso-tenant/internal/rbac/rbactest"
 	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -17,8 +19,6 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
-	"github.com/eso-tenant/eso-tenant/internal/rbac"
-	"github.com/eso-tenant/eso-tenant/internal/rbac/rbactest"
 )
 
 const (

@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eso-tenant/eso-tenant/internal/problem"
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
-	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
 // outcome is what comes of an attempt.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eso-tenant/eso-tenant/internal/problem"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +23,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
-	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
 // stillOpen are the bypasses that our policies do not close, and why. One that is closed fails the run until it is taken

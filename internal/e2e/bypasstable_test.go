@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eso-tenant/eso-tenant/internal/problem"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
-	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
 // In names, E and a number is a way of whoever holds ESO, T and a number one of a tenant's; text and number are those of

@@ -10,13 +10,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eso-tenant/eso-tenant/internal/verify"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/eso-tenant/eso-tenant/internal/verify"
 )
 
 // TryDump returns the cluster's objects that `eso-tenant verify` reads, as its --live does: of Secrets, those with a

@@ -8,14 +8,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/eso-tenant/eso-tenant/internal/rbac"
+	"github.com/eso-tenant/eso-tenant/internal/rbac/rbactest"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/kubernetes/pkg/registry/rbac/validation"
 	upstream "k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac"
-
-	"github.com/eso-tenant/eso-tenant/internal/rbac"
-	"github.com/eso-tenant/eso-tenant/internal/rbac/rbactest"
 )
 
 const (
