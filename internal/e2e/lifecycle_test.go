@@ -112,7 +112,7 @@ func furnished(t *testing.T, b *bed.Bed, platform string, names ...string) map[s
 		}); err != nil {
 			t.Fatal(err)
 		}
-		made[name] = slices.Concat(rendered, reading, b.ApplyYAML(t, possessions(name)))
+		made[name] = slices.Concat(rendered, reading, own(t, b, name))
 		all = append(all, made[name]...)
 	}
 	b.WaitReady(t, all) // after all are there, so that they become so together
@@ -120,6 +120,24 @@ func furnished(t *testing.T, b *bed.Bed, platform string, names ...string) map[s
 		b.Eventually(t, func(ctx context.Context) error { return finalized(ctx, b, name) })
 	}
 	return made
+}
+
+// own makes a tenant's possessions. A state is ESO's to make: the policies refuse it to everybody else.
+func own(t *testing.T, b *bed.Bed, name string) bed.Objects {
+	t.Helper()
+	objects, err := bed.Parse(possessions(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Apply(t, objects.Not("GeneratorState"))
+	operator, err := b.AsServiceAccount(bed.ESONamespace, bed.ESOServiceAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := operator.TryApply(t.Context(), objects.Of("GeneratorState")); err != nil {
+		t.Fatal(err)
+	}
+	return objects
 }
 
 // finalized says with nil that everything in a namespace that shall hold a finalizer does. Else its end would show nothing.
