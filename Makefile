@@ -62,6 +62,10 @@ chart-test: ## ESO's own charts, rendered by Helm, held to what we say of them
 admission-test: ## the admission policies, decided on by the API server's own evaluator
 	cd internal/admissioncheck && go mod tidy -diff && go vet ./... && go test ./...
 
+.PHONY: gatekeeper-test
+gatekeeper-test: ## the same decisions, by Gatekeeper's own engines
+	cd internal/gatekeepercheck && go mod tidy -diff && go vet ./... && go test -timeout 30m ./...
+
 .PHONY: race
 race: tools ## the tests of the packages that use goroutines, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short $$(grep -rlE --include='*.go' --exclude-dir=e2e '(^|[^[:alnum:]_.])go func|\b(sync|errgroup)\.' . \

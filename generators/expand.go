@@ -33,6 +33,7 @@ func (x *Expander) Platform() []Object {
 		parts = append(parts, admission)
 	case schema.Gatekeeper:
 		parts = append(parts, gatekeeper)
+	case schema.NoAdmission:
 	}
 	var objects []Object
 	for _, generate := range parts {

@@ -168,18 +168,18 @@ func (x *Expander) constrained(p policy) []Object {
 // cel is a policy as Gatekeeper's CEL engine takes it. What the policy looks at
 // is a condition there, since a Constraint matches kinds alone.
 func (p policy) cel() celSource {
-	var any []string
+	var matched []string
 	for _, rule := range p.rules {
 		var operations []string
 		for _, operation := range rule.Operations {
 			operations = append(operations, string(operation))
 		}
-		any = append(any, "request.operation in "+list(operations...)+" && request.resource.group in "+list(rule.APIGroups...)+
+		matched = append(matched, "request.operation in "+list(operations...)+" && request.resource.group in "+list(rule.APIGroups...)+
 			" && request.resource.resource + (request.?subResource.orValue('') == '' ? '' : '/' + request.subResource) in "+list(rule.Resources...))
 	}
 	source := celSource{
 		FailurePolicy: admissionv1.Fail,
-		Conditions:    append([]admissionv1.MatchCondition{{Name: "matched", Expression: strings.Join(any, " || ")}}, p.conditions...),
+		Conditions:    append([]admissionv1.MatchCondition{{Name: "matched", Expression: strings.Join(matched, " || ")}}, p.conditions...),
 		Variables:     p.variables,
 	}
 	for _, v := range p.validations {

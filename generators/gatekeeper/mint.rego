@@ -2,43 +2,30 @@ package mint
 
 import data.lib.fence
 
-violation contains {"msg": "External Secrets Operator holds a role with all rights, which no fence bounds"} if {
-	asked
-	"" in held
+violation contains {"msg": msg} if {
+	fence.matched
+	fence.from_eso
+	some msg in wrong
 }
 
-violation contains {"msg": sprintf("a token has 1 to %v audiences", [input.parameters.maxAudiences])} if {
-	asked
-	not count_fits
-}
+wrong contains "External Secrets Operator holds a role with all rights, which no fence bounds" if "" in held
 
-violation contains {"msg": sprintf("External Secrets Operator may not mint tokens of %v/%v for the audience %v", [fence.namespace, input.review.name, audience])} if {
-	asked
+wrong contains sprintf("a token has 1 to %v audiences", [input.parameters.maxAudiences]) if not count_fits
+
+wrong contains sprintf("External Secrets Operator may not mint tokens of %v/%v for the audience %v", [fence.namespace, input.review.name, audience]) if {
 	some audience in audiences
 	not may(audience)
 }
 
-violation contains {"msg": sprintf("a token lives for %v seconds at most", [input.parameters.maxTokenSeconds])} if {
-	asked
-	not life_fits
-}
+wrong contains sprintf("a token lives for %v seconds at most", [input.parameters.maxTokenSeconds]) if not life_fits
 
-violation contains {"msg": "External Secrets Operator has no use for tokens that are bound to an object"} if {
-	asked
-	not unbound
-}
-
-asked if {
-	fence.matched
-	fence.from_eso
-}
+wrong contains "External Secrets Operator has no use for tokens that are bound to an object" if not unbound
 
 held := fence.grants(fence.requester, fence.namespace, "mintgrants")
 
 audiences := input.review.object.spec.audiences
 
 count_fits if {
-	is_array(audiences)
 	count(audiences) >= 1
 	count(audiences) <= input.parameters.maxAudiences
 }

@@ -2,45 +2,40 @@ package reference
 
 import data.lib.fence
 
-violation contains {"msg": "this kind is not used here; the Platform's externalSecrets.features says what is"} if {
-	asked
-	not used
+violation contains {"msg": msg} if {
+	fence.matched
+	fence.changed
+	fence.looked_at
+	some msg in wrong
 }
 
-violation contains {"msg": "a store of this kind is not used here; name a SecretStore of this namespace, or have the platform team share a store"} if {
-	asked
+wrong contains "this kind is not used here; the Platform's externalSecrets.features says what is" if not used
+
+wrong contains msg if {
 	used
+	some msg in wrong_use
+}
+
+wrong_use contains "a store of this kind is not used here; name a SecretStore of this namespace, or have the platform team share a store" if {
 	some store in stores
 	not fence.field(store, "kind", "") in input.parameters.stores
 }
 
-violation contains {"msg": "a generator that logs in somewhere, or calls somebody, is not used here; use a store, or have the platform team deliver the secret"} if {
-	asked
-	used
+wrong_use contains "a generator that logs in somewhere, or calls somebody, is not used here; use a store, or have the platform team deliver the secret" if {
 	some source in sources
 	"generatorRef" in object.keys(source)
 	not fence.field(source, ["generatorRef", "kind"], "") in input.parameters.generators
 }
 
-violation contains {"msg": "External Secrets Operator writes Secrets here, and no other kind; take target.manifest out"} if {
-	asked
-	used
+wrong_use contains "External Secrets Operator writes Secrets here, and no other kind; take target.manifest out" if {
 	not input.parameters.genericTargets
 	fence.field(spec, ["target", "manifest"], null) != null
 }
 
-violation contains {"msg": "the keys that are asked for, or pushed, begin with the tenant's own prefix, as the Platform's tenantPolicy.keyPrefixes says"} if {
-	asked
-	used
+wrong_use contains "the keys that are asked for, or pushed, begin with the tenant's own prefix, as the Platform's tenantPolicy.keyPrefixes says" if {
 	count(input.parameters.keyPrefixes) > 0
 	some key in keys
 	not own(key)
-}
-
-asked if {
-	fence.matched
-	fence.changed
-	fence.looked_at
 }
 
 used if input.review.kind.kind in input.parameters.kinds

@@ -2,47 +2,39 @@ package store
 
 import data.lib.fence
 
-violation contains {"msg": "a generator that logs in somewhere, or calls somebody, is not made here; use a store, or have the platform team deliver the secret"} if {
-	asked
+violation contains {"msg": msg} if {
+	fence.matched
+	fence.changed
+	some msg in wrong
+}
+
+wrong contains "a generator that logs in somewhere, or calls somebody, is not made here; use a store, or have the platform team deliver the secret" if {
 	fence.looked_at
-	not logs_in
+	not logging
 	not offline
 }
 
-violation contains {"msg": "this store's provider is none that the Platform has: the server, how it logs in, and all but the tenant's own part are as in the Platform's providers. Name one there, or have the platform team add it"} if {
-	asked
+wrong contains msg if {
 	logs_in
-	count(entries) == 0
+	some msg in wrong_login
 }
 
-violation contains {"msg": "a store names, with serviceAccountRef, a service account that the tenant's file declares for a store of this namespace; declare it there"} if {
-	asked
-	logs_in
-	not fenced
-}
-
-violation contains {"msg": "a SecretStore's serviceAccountRef names no namespace, and a ClusterSecretStore's that of External Secrets Operator"} if {
-	asked
-	logs_in
-	fence.field(reference, "namespace", "") != reference_namespace
-}
-
-violation contains {"msg": "the audiences in serviceAccountRef are not those of the Platform's provider"} if {
-	asked
-	logs_in
-	not audiences_fit
-}
-
-violation contains {"msg": "a ClusterSecretStore has conditions, and each lists namespaces by name; else namespaces that nobody thought of may use it"} if {
-	asked
+wrong contains "a ClusterSecretStore has conditions, and each lists namespaces by name; else namespaces that nobody thought of may use it" if {
 	shared
 	not by_name
 }
 
-asked if {
-	fence.matched
-	fence.changed
+wrong_login contains "this store's provider is none that the Platform has: the server, how it logs in, and all but the tenant's own part are as in the Platform's providers. Name one there, or have the platform team add it" if {
+	count(entries) == 0
 }
+
+wrong_login contains "a store names, with serviceAccountRef, a service account that the tenant's file declares for a store of this namespace; declare it there" if not fenced
+
+wrong_login contains "a SecretStore's serviceAccountRef names no namespace, and a ClusterSecretStore's that of External Secrets Operator" if {
+	fence.field(reference, "namespace", "") != reference_namespace
+}
+
+wrong_login contains "the audiences in serviceAccountRef are not those of the Platform's provider" if not audiences_fit
 
 kind := input.review.kind.kind
 
@@ -69,7 +61,6 @@ offline if {
 offline if {
 	kind == "ClusterGenerator"
 	input.review.object.spec.kind in input.parameters.offline
-	is_object(input.review.object.spec.generator)
 	every key, _ in input.review.object.spec.generator {
 		key in input.parameters.offlineSpecs
 	}
@@ -95,7 +86,6 @@ below(content, path) := content if count(path) == 0
 below(content, path) := fence.field(content, path, {}) if count(path) > 0
 
 fits(fields, level) if {
-	is_object(fields)
 	every key, value in fields {
 		may_say(key, value, level)
 	}
@@ -108,10 +98,8 @@ may_say(key, _, level) if key in level.open
 
 may_say(key, value, level) if level.fixed[key] == value
 
-may_say(key, value, level) if {
-	not key in object.keys(level.fixed)
-	level.may[key] == value
-}
+# No key is in both.
+may_say(key, value, level) if level.may[key] == value
 
 default reference := {}
 

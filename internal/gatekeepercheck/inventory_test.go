@@ -87,7 +87,7 @@ func TestUnknownNamespace(t *testing.T) {
 		if r.Name != "an administrator, in kube-system" {
 			continue
 		}
-		if all := c.review(t, engine, r.Request, nil); !slices.ContainsFunc(all, func(f refusal) bool { return strings.Contains(f.says, "are not made in tenants' namespaces") }) {
+		if all := review(t, engine, r.Request, nil); !slices.ContainsFunc(all, func(f refusal) bool { return strings.Contains(f.says, "are not made in tenants' namespaces") }) {
 			t.Errorf("%v", all)
 		}
 		return
