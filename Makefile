@@ -103,6 +103,9 @@ e2e-up: ## leave a fenced playground running, and say what to try
 .PHONY: e2e-down
 e2e-down: ## end the playground
 	cd internal/e2e && go run ./cmd/testbed down
+.PHONY: gatekeeper-test
+gatekeeper-test: ## the same decisions, by Gatekeeper's own engines
+	cd internal/gatekeepercheck && go mod tidy -diff && go vet ./... && go test -timeout 30m ./...
 
 .PHONY: race
 race: tools ## the tests of the packages that use goroutines, under the race detector (needs a C compiler)

@@ -23,15 +23,20 @@ type policy struct {
 
 // admission makes the policies of the Platform.
 func admission(x *Expander) []Object {
-	shapes := []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy, storePolicy, referencePolicy}
-	if len(x.platform.Admission.Writers) > 0 {
-		shapes = append(shapes, rolePolicy, accountPolicy, namespacePolicy, execPolicy)
-	}
 	var objects []Object
-	for _, shape := range shapes {
+	for _, shape := range shapes(x.platform) {
 		objects = append(objects, x.policy(shape(x.platform))...)
 	}
 	return objects
+}
+
+// shapes are the policies that a Platform has, whatever engine judges.
+func shapes(p *schema.Platform) []func(*schema.Platform) policy {
+	all := []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy, storePolicy, referencePolicy}
+	if len(p.Admission.Writers) > 0 {
+		all = append(all, rolePolicy, accountPolicy, namespacePolicy, execPolicy)
+	}
+	return all
 }
 
 func (x *Expander) policy(p policy) []Object {
@@ -131,12 +136,14 @@ const mayUse = "check('" + verbUse + "').allowed()"
 // users is a list of the user names of ESO's own service accounts: a webhook or
 // a cert-controller that was taken over is not to have what the controller has
 // not.
-func users(p *schema.Platform) string {
+func users(p *schema.Platform) string { return list(userNames(p)...) }
+
+func userNames(p *schema.Platform) []string {
 	var names []string
 	for _, account := range p.ESO.ServiceAccounts() {
 		names = append(names, userName(p.ESO.Namespace, account))
 	}
-	return list(names...)
+	return names
 }
 
 // userName is how the API server calls a service account as a user.

@@ -130,14 +130,17 @@ func catalogueVariables(p *schema.Platform) []admissionv1.Variable {
 }
 
 // literal writes an entry in CEL.
-func (e catalogued) literal() string {
+func (e catalogued) literal() string { return literal(e.value()) }
+
+// value is an entry as the engines have it.
+func (e catalogued) value() map[string]any {
 	var levels []any
 	for _, l := range e.levels {
 		levels = append(levels, map[string]any{"at": texts(l.at), "open": texts(l.open), "fixed": l.fixed, "may": l.may})
 	}
-	return literal(map[string]any{
+	return map[string]any{
 		"kind": e.kind, "shared": e.shared, "at": texts(e.at), "reference": e.reference, "audiences": texts(e.audiences), "levels": levels,
-	})
+	}
 }
 
 func texts(list []string) []any {

@@ -28,8 +28,12 @@ func (x *Expander) Platform() []Object {
 	if x.platform.ESO.RBAC == schema.Replace {
 		parts = append(parts, controllerRole, leaderElection, viewRole)
 	}
-	if x.platform.Admission.Engine == schema.ValidatingAdmissionPolicy {
+	switch x.platform.Admission.Engine {
+	case schema.ValidatingAdmissionPolicy:
 		parts = append(parts, admission)
+	case schema.Gatekeeper:
+		parts = append(parts, gatekeeper)
+	case schema.NoAdmission:
 	}
 	var objects []Object
 	for _, generate := range parts {

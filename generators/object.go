@@ -36,6 +36,8 @@ var (
 	kindConfigMap          = Kind{"v1", "ConfigMap"}
 	kindPolicy             = Kind{"admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"}
 	kindPolicyBinding      = Kind{"admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"}
+	kindTemplate           = Kind{"templates.gatekeeper.sh/v1", "ConstraintTemplate"}
+	kindSyncSet            = Kind{"syncset.gatekeeper.sh/v1alpha1", "SyncSet"}
 )
 
 // order is the rank of each kind; a kind that is not listed comes last.
@@ -43,6 +45,7 @@ var order = []string{
 	"Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "CiliumNetworkPolicy", "ServiceAccount",
 	"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "ClusterSecretStore", "SecretStore",
 	"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+	"SyncSet", "ConstraintTemplate",
 }
 
 // Meta identifies an object and carries its labels.

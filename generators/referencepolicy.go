@@ -83,15 +83,25 @@ func prefixes(all []string) string {
 	return "variables.tenant != '' ? [" + strings.Join(known, ", ") + "] : [" + strings.Join(without, ", ") + "]"
 }
 
-func referenceValidations(p *schema.Platform) []admissionv1.Validation {
+// usedStores are the kinds of stores that may be named; none is a SecretStore.
+func usedStores(p *schema.Platform) []string {
 	stores := []string{"", "SecretStore"}
 	if slices.Contains(p.ESO.Options.Features, eso.FeatureClusterSecretStores) {
 		stores = append(stores, "ClusterSecretStore")
 	}
+	return stores
+}
+
+// usedGenerators are the kinds of generators that may be named.
+func usedGenerators() []string {
+	return append(slices.Clone(offline), "ClusterGenerator", vaultGenerator)
+}
+
+func referenceValidations(p *schema.Platform) []admissionv1.Validation {
 	validations := []admissionv1.Validation{
 		forbid("!variables.bound || variables.used", "this kind is not used here; the Platform's externalSecrets.features says what is"),
-		forbid("!variables.looked || variables.stores.all(s, s.?kind.orValue('') in "+list(stores...)+")", "a store of this kind is not used here; name a SecretStore of this namespace, or have the platform team share a store"),
-		forbid("!variables.looked || variables.generators.all(g, g in "+list(append(slices.Clone(offline), "ClusterGenerator", vaultGenerator)...)+")",
+		forbid("!variables.looked || variables.stores.all(s, s.?kind.orValue('') in "+list(usedStores(p)...)+")", "a store of this kind is not used here; name a SecretStore of this namespace, or have the platform team share a store"),
+		forbid("!variables.looked || variables.generators.all(g, g in "+list(usedGenerators()...)+")",
 			"a generator that logs in somewhere, or calls somebody, is not used here; use a store, or have the platform team deliver the secret"),
 	}
 	if !slices.Contains(p.ESO.Options.Features, eso.FeatureGenericTargets) {

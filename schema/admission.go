@@ -16,6 +16,7 @@ type AdmissionEngine string
 // The engines that policies are made for.
 const (
 	ValidatingAdmissionPolicy AdmissionEngine = "ValidatingAdmissionPolicy" // the API server itself
+	Gatekeeper                AdmissionEngine = "Gatekeeper"                // OPA's webhook
 	NoAdmission               AdmissionEngine = "none"                      // no policies
 )
 
@@ -48,7 +49,7 @@ func (r *platformReader) admission(n, cluster *node) Admission {
 	if seconds, err := strconv.Atoi(n.get("maxTokenSeconds").str()); err == nil {
 		a.MaxTokenSeconds = seconds
 	}
-	if engine := n.get("engine"); engine != nil && !engine.bad && !slices.Contains([]AdmissionEngine{ValidatingAdmissionPolicy, NoAdmission}, a.Engine) {
+	if engine := n.get("engine"); engine != nil && !engine.bad && !slices.Contains([]AdmissionEngine{ValidatingAdmissionPolicy, Gatekeeper, NoAdmission}, a.Engine) {
 		r.notYetField(engine, "admission.engine")
 	}
 	a.Writers = n.get("writers").strs()
