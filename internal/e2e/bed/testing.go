@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -168,7 +169,7 @@ func (b *Bed) WaitReady(t *testing.T, objects Objects) {
 	const within = time.Minute
 	waited := 0
 	for _, object := range objects.Of("SecretStore", "ClusterSecretStore", "ExternalSecret", "PushSecret",
-		"Kustomization", "GitRepository", "OCIRepository") {
+		"Kustomization", "GitRepository", "OCIRepository", "ExternalArtifact", "TenantGenerator") {
 		b.check(t, b.eventually(t.Context(), within, func(ctx context.Context) error {
 			return b.condition(ctx, object, "Ready")
 		}))
@@ -194,6 +195,24 @@ func (b *Bed) Condition(t *testing.T, object *unstructured.Unstructured, name st
 	return string(condition.Status), condition.Reason, condition.Message
 }
 
+// WaitSays waits until an object has a condition of a status with a text in its reason or message.
+func (b *Bed) WaitSays(t *testing.T, object *unstructured.Unstructured, name, status, text string) {
+	t.Helper()
+	b.Eventually(t, func(ctx context.Context) error {
+		got, err := b.Get(ctx, object)
+		if err != nil {
+			return err
+		}
+		_, condition := conditionOf(got, name)
+		said := condition.Reason + ": " + condition.Message
+		if string(condition.Status) != status || !strings.Contains(said, text) {
+			return fmt.Errorf("%s %s/%s is %s=%q, %s; want %s with %q", object.GetKind(), object.GetNamespace(), object.GetName(),
+				name, condition.Status, said, status, text)
+		}
+		return nil
+	})
+}
+
 // MintAs asks for a service account's token as another service account. What goes wrong is the answer.
 func (b *Bed) MintAs(t *testing.T, minter, minterNamespace, namespace, serviceAccount string, audiences []string, seconds int64) (string, error) {
 	t.Helper()
@@ -214,6 +233,12 @@ func (b *Bed) AuditEvents(t *testing.T, take func(AuditEvent) bool) []AuditEvent
 func (b *Bed) StartFlux(t *testing.T) {
 	t.Helper()
 	b.check(t, b.TryStartFlux(t.Context()))
+}
+
+// Reconcile has Flux reconcile objects now, as TryReconcile does.
+func (b *Bed) Reconcile(t *testing.T, objects Objects) {
+	t.Helper()
+	b.check(t, b.TryReconcile(t.Context(), objects))
 }
 
 // Restart starts ESO anew with arguments in place of those it had.
