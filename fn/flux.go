@@ -145,12 +145,26 @@ type ociRepositorySpec struct {
 	CertSecretRef *meta.LocalObjectReference `json:"certSecretRef,omitempty"`
 	Insecure      bool                       `json:"insecure,omitempty"`
 	Interval      string                     `json:"interval"`
+	LayerSelector ociLayer                   `json:"layerSelector"`
 	Provider      string                     `json:"provider,omitempty"`
 	Ref           ociTag                     `json:"ref"`
 	SecretRef     *meta.LocalObjectReference `json:"secretRef,omitempty"`
 	URL           string                     `json:"url"`
 	Verify        *ociVerify                 `json:"verify,omitempty"`
 }
+
+// ociLayer says which layer is taken, and whether it is extracted or copied.
+type ociLayer struct {
+	MediaType string `json:"mediaType"`
+	Operation string `json:"operation"`
+}
+
+// wholeLayer has source-controller copy the layer. Where it extracts one, which
+// is its default, it stops at the archive's end and never comes to compare the
+// layer with its digest, so that a registry could give anything under a signed
+// manifest (source-controller 1.8.0, internal/controller/
+// ocirepository_controller.go; shown in internal/e2e).
+var wholeLayer = ociLayer{MediaType: "application/vnd.cncf.flux.content.v1.tar+gzip", Operation: "copy"}
 
 type ociTag struct {
 	Tag string `json:"tag"`
@@ -177,6 +191,7 @@ func fluxRepository(o *schema.FluxOCI, of metav1.ObjectMeta, part string) ociRep
 			CertSecretRef: secretRef(o.CertSecretName),
 			Insecure:      o.Insecure,
 			Interval:      o.Interval,
+			LayerSelector: wholeLayer,
 			Provider:      o.Provider,
 			Ref:           ociTag{Tag: o.Tag},
 			SecretRef:     secretRef(o.SecretName),

@@ -32,7 +32,7 @@ const (
 func TestAnswersAsTheAPIServer(t *testing.T) {
 	t.Parallel()
 	b := bed.Start(t)
-	b.Apply(t, append(b.Render(t, bed.Platform(), fleet), quickstart(t, b)...))
+	b.Apply(t, append(b.Render(t, bed.Platform(), fleet), quickstart(t, b).Not("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")...))
 	o := newOracle(t, b)
 	var written rbac.Objects
 	var questions []rbactest.Question

@@ -36,16 +36,22 @@ func ready(t *testing.T, b *bed.Bed, rendered, reading bed.Objects) {
 	}
 }
 
-// quickstart is what is rendered of the README's example, unchanged but for ESO's release.
+// quickstartPlatform is the README's example, unchanged but for ESO's release.
+func quickstartPlatform(t *testing.T) string {
+	t.Helper()
+	return strings.ReplaceAll(example(t, "quickstart/platform.yaml"), "version: v2.9.0", "version: "+bed.ESOVersion)
+}
+
+// quickstart is what is rendered of it.
 func quickstart(t *testing.T, b *bed.Bed) bed.Objects {
 	t.Helper()
-	platform := strings.ReplaceAll(example(t, "quickstart/platform.yaml"), "version: v2.9.0", "version: "+bed.ESOVersion)
-	return b.Render(t, platform, example(t, "quickstart/tenants/secure.yaml"))
+	return b.Render(t, quickstartPlatform(t), example(t, "quickstart/tenants/secure.yaml"))
 }
 
 // The README's example works where ESO has our role and no other.
 func TestQuickstartSyncs(t *testing.T) {
-	b := bed.Start(t)
+	t.Parallel()
+	b := bed.Own(t, bed.Options{Platform: quickstartPlatform(t)}) // its policies take no store but of its own providers
 	rendered := quickstart(t, b)
 	b.Apply(t, rendered)
 	ready(t, b, rendered, b.Furnish(t, rendered))
@@ -137,8 +143,9 @@ func TestFleetSyncs(t *testing.T) {
 // The other way round: without the Role that we render, a store gets nothing, and with it, it does. So it is this Role
 // that lets ESO in, and nothing that was left over.
 func TestWithoutTheRoleNothingSyncs(t *testing.T) {
-	b := bed.Start(t)
-	rendered := b.Render(t, bed.Platform(), `
+	t.Parallel()
+	b := bed.Own(t, bed.Options{Platform: rbacOnly}) // a policy would refuse the store before
+	rendered := b.Render(t, rbacOnly, `
 apiVersion: eso-tenant.dev/v1alpha1
 kind: Tenant
 metadata: {name: outside-roleless}

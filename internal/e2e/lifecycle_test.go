@@ -300,7 +300,7 @@ func endPushing(t *testing.T, b *bed.Bed, tenant bed.Objects) {
 	namespace := namespaceOf(tenant)
 	push := b.ApplyYAML(t, deleting(namespace))
 	b.WaitReady(t, push)
-	b.Eventually(t, func(ctx context.Context) error { return pushed(ctx, b, namespace+"-vault/deleting") })
+	b.Eventually(t, func(ctx context.Context) error { return inVault(ctx, b, namespace+"-vault/deleting") })
 	if err := b.Client.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -330,8 +330,8 @@ func held(t *testing.T, b *bed.Bed, push *unstructured.Unstructured) {
 	ended(t, b, namespace)
 }
 
-// pushed says with nil that a secret is in Vault.
-func pushed(ctx context.Context, b *bed.Bed, path string) error {
+// inVault says with nil that a secret is in Vault.
+func inVault(ctx context.Context, b *bed.Bed, path string) error {
 	data, err := b.Vault.TryRead(ctx, "", "kv/data/"+path)
 	if err != nil {
 		return err
@@ -402,10 +402,10 @@ func endInOrder(t *testing.T, b *bed.Bed, tenant bed.Objects) {
 	namespace := namespaceOf(tenant)
 	push := b.ApplyYAML(t, deleting(namespace))
 	b.WaitReady(t, push)
-	b.Eventually(t, func(ctx context.Context) error { return pushed(ctx, b, namespace+"-vault/deleting") })
+	b.Eventually(t, func(ctx context.Context) error { return inVault(ctx, b, namespace+"-vault/deleting") })
 	asKubectl(t, b, push[0])
 	b.Eventually(t, func(ctx context.Context) error { return notThere(ctx, b, push[0]) })
-	if err := pushed(t.Context(), b, namespace+"-vault/deleting"); err == nil {
+	if err := inVault(t.Context(), b, namespace+"-vault/deleting"); err == nil {
 		t.Error("what was pushed is still in Vault")
 	}
 	for _, one := range tenant.Of("ExternalSecret") {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/eso-tenant/eso-tenant/generators"
+	"github.com/eso-tenant/eso-tenant/schema"
 )
 
 // move is the order in which the new tenant's Kustomization takes the objects
@@ -75,13 +76,39 @@ func (p *planner) takeOver() Step {
 	s := Step{
 		Title:   "Wait until the new tenant's Kustomization has applied",
 		Because: "the objects carry its label then, and the old Kustomization leaves them alone",
-		Notes:   []string{"go on when the last commands list all that was there before: Ready alone may be of an earlier revision"},
+		Notes:   []string{"go on when the last commands list all that was there before"},
 	}
-	s.Commands = append(s.Commands, fmt.Sprintf("kubectl wait kustomization/%s -n %s --for=condition=Ready --timeout=10m", name, p.platform.Flux.Namespace))
+	// What is not there yet cannot be waited for otherwise.
+	s.Commands = append(s.Commands, p.wait("kustomization/"+name+" -n "+p.platform.Flux.Namespace, "create"))
+	// Ready may be of an earlier revision, until one of the objects has changed hands.
+	for _, ns := range p.namespaces {
+		if one := p.first(ns); one != "" {
+			s.Commands = append(s.Commands, p.wait(one, `jsonpath='{.metadata.labels.kustomize\.toolkit\.fluxcd\.io/name}'=`+name))
+		}
+	}
+	s.Commands = append(s.Commands, p.wait("kustomization/"+name+" -n "+p.platform.Flux.Namespace, "condition=Ready"))
 	for _, ns := range p.namespaces {
 		s.Commands = append(s.Commands, fmt.Sprintf("kubectl get %s -n %s -l kustomize.toolkit.fluxcd.io/name=%s", p.list(ns.Name), ns.Name, name))
 	}
 	return s
+}
+
+func (p *planner) wait(object, until string) string {
+	return fmt.Sprintf("kubectl wait %s --for=%s --timeout=10m", object, until)
+}
+
+// first is one of our objects that a namespace has, as kubectl names it; "" for
+// none. Its name is the same whichever tenant has the namespace.
+func (p *planner) first(ns *schema.Namespace) string {
+	if ns.Managed {
+		return "namespace/" + ns.Name
+	}
+	for _, o := range p.objects {
+		if o.Meta.Namespace == ns.Name && o.Kind.Kind == "ServiceAccount" {
+			return "serviceaccount/" + o.Meta.Name + " -n " + ns.Name
+		}
+	}
+	return ""
 }
 
 func (p *planner) resume() Step {

@@ -189,7 +189,7 @@ func TestPlanLaws(t *testing.T) {
 				if deletes && (!request.DeleteNamespaces || i != len(steps)-1) {
 					rt.Fatalf("step %d: %s", i+1, command)
 				}
-				if strings.HasPrefix(command, "kubectl ") && !deletes && !strings.Contains(command, " -n ") {
+				if strings.HasPrefix(command, "kubectl ") && !deletes && !strings.HasPrefix(command, "kubectl wait namespace/") && !strings.Contains(command, " -n ") {
 					rt.Fatalf("in no namespace: %s", command)
 				}
 			}

@@ -53,6 +53,13 @@ func (o Objects) Not(kinds ...string) Objects {
 	return o.where(func(object *unstructured.Unstructured) bool { return !slices.Contains(kinds, object.GetKind()) })
 }
 
+// InNamespace returns those in a namespace, and the Namespace itself.
+func (o Objects) InNamespace(name string) Objects {
+	return o.where(func(object *unstructured.Unstructured) bool {
+		return object.GetNamespace() == name || object.GetKind() == "Namespace" && object.GetName() == name
+	})
+}
+
 func (o Objects) where(take func(*unstructured.Unstructured) bool) Objects {
 	var taken Objects
 	for _, object := range o {
@@ -101,6 +108,17 @@ func (a *API) applyOne(ctx context.Context, object *unstructured.Unstructured) e
 	_, err = resource.Patch(ctx, object.GetName(), types.ApplyPatchType, content, metav1.PatchOptions{
 		FieldManager: fieldManager, Force: &force, FieldValidation: metav1.FieldValidationStrict,
 	})
+	return err
+}
+
+// PatchAs changes an object by a JSON merge patch, as a program of a name does that does not apply: Flux treats what its
+// own command line tool set otherwise than what kubectl did.
+func (a *API) PatchAs(ctx context.Context, object *unstructured.Unstructured, program, patch string) error {
+	resource, err := a.Resource(object.GroupVersionKind(), object.GetNamespace())
+	if err != nil {
+		return err
+	}
+	_, err = resource.Patch(ctx, object.GetName(), types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: program})
 	return err
 }
 

@@ -5,13 +5,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"sync"
 	"time"
 )
 
 // proxy stands in for a cluster's DNS: it is an HTTP proxy that connects a name that it knows to a server of the bed, and
 // refuses all else. TLS goes through it as it is, so that certificates are checked against the name. ESO uses it by its
-// HTTPS_PROXY, and what we render can say `https://kubernetes.default.svc` as in a real cluster.
+// HTTPS_PROXY, and what we render can say `https://kubernetes.default.svc` as in a real cluster. Flux's controllers fetch
+// artifacts through it without TLS.
 type proxy struct {
 	listener net.Listener
 	server   *http.Server
@@ -56,11 +59,19 @@ func (p *proxy) route(name, address string) {
 }
 
 func (p *proxy) connect(w http.ResponseWriter, r *http.Request) {
+	name := r.Host
+	if _, _, err := net.SplitHostPort(name); err != nil {
+		name += ":80"
+	}
 	p.mutex.Lock()
-	address := p.routes[r.Host]
+	address := p.routes[name]
 	p.mutex.Unlock()
-	if r.Method != http.MethodConnect || address == "" {
+	if address == "" {
 		http.Error(w, "the test bed has no such server", http.StatusBadGateway)
+		return
+	}
+	if r.Method != http.MethodConnect {
+		httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address}).ServeHTTP(w, r)
 		return
 	}
 	var dialer net.Dialer

@@ -4,12 +4,15 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"io"
 	"io/fs"
 	"log"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -63,11 +66,22 @@ func (r *Registry) TryPush(repository, tag, folder string) (digest string, err e
 	return hash.String(), err
 }
 
-// archive returns a folder's files as a tar.gz; the same files give the same bytes.
+// Digest returns the digest of what a tag of a repository names.
+func (r *Registry) Digest(ctx context.Context, repository, tag string) (string, error) {
+	reference, err := name.ParseReference(r.Host+"/"+repository+":"+tag, name.Insecure)
+	if err != nil {
+		return "", err
+	}
+	found, err := remote.Head(reference, remote.WithContext(ctx))
+	if err != nil {
+		return "", err
+	}
+	return found.Digest.String(), nil
+}
+
+// archive returns a folder's files as Archive does.
 func archive(folder string) ([]byte, error) {
-	var out bytes.Buffer
-	compressed := gzip.NewWriter(&out)
-	files := tar.NewWriter(compressed)
+	contents := map[string]string{}
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -77,18 +91,27 @@ func archive(folder string) ([]byte, error) {
 			return err
 		}
 		content, err := os.ReadFile(path) //nolint:gosec // a folder of the test
-		if err != nil {
-			return err
-		}
-		header := &tar.Header{Name: filepath.ToSlash(relative), Mode: 0o644, Size: int64(len(content))}
-		if err := files.WriteHeader(header); err != nil {
-			return err
-		}
-		_, err = files.Write(content)
+		contents[filepath.ToSlash(relative)] = string(content)
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	return Archive(contents)
+}
+
+// Archive returns files as a tar.gz; the same files give the same bytes.
+func Archive(contents map[string]string) ([]byte, error) {
+	var out bytes.Buffer
+	compressed := gzip.NewWriter(&out)
+	files := tar.NewWriter(compressed)
+	for _, name := range slices.Sorted(maps.Keys(contents)) {
+		if err := files.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(contents[name]))}); err != nil {
+			return nil, err
+		}
+		if _, err := io.WriteString(files, contents[name]); err != nil {
+			return nil, err
+		}
 	}
 	if err := files.Close(); err != nil {
 		return nil, err

@@ -60,3 +60,18 @@ func (b *Bed) TryRun(ctx context.Context, input string, arguments ...string) (st
 	}
 	return out.String(), nil
 }
+
+// Shell runs a line as somebody types it in a folder, with eso-tenant and kubectl in PATH and the administrator's
+// kubeconfig. It returns standard output; an error has what was said on the other.
+func (b *Bed) Shell(ctx context.Context, folder, line string) (string, error) {
+	command := exec.CommandContext(ctx, "sh", "-euc", line)
+	command.Dir = folder
+	command.Env = append(b.Git.environment(), "TMPDIR="+b.Folder, "KUBECONFIG="+filepath.Join(b.Folder, "kubeconfig"),
+		"PATH="+strings.Join([]string{filepath.Dir(b.esoTenant), filepath.Dir(b.Kubectl()), os.Getenv("PATH")}, ":"))
+	var out, failure bytes.Buffer
+	command.Stdout, command.Stderr = &out, &failure
+	if err := command.Run(); err != nil {
+		return out.String(), fmt.Errorf("running %s: %w\n%s", line, err, failure.String())
+	}
+	return out.String(), nil
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -168,7 +169,7 @@ func (b *Bed) WaitReady(t *testing.T, objects Objects) {
 	const within = time.Minute
 	waited := 0
 	for _, object := range objects.Of("SecretStore", "ClusterSecretStore", "ExternalSecret", "PushSecret",
-		"Kustomization", "GitRepository", "OCIRepository") {
+		"Kustomization", "GitRepository", "OCIRepository", "ExternalArtifact", "TenantGenerator") {
 		b.check(t, b.eventually(t.Context(), within, func(ctx context.Context) error {
 			return b.condition(ctx, object, "Ready")
 		}))
@@ -192,6 +193,24 @@ func (b *Bed) Condition(t *testing.T, object *unstructured.Unstructured, name st
 	b.check(t, err)
 	_, condition := conditionOf(got, name)
 	return string(condition.Status), condition.Reason, condition.Message
+}
+
+// WaitSays waits until an object has a condition of a status with a text in its reason or message.
+func (b *Bed) WaitSays(t *testing.T, object *unstructured.Unstructured, name, status, text string) {
+	t.Helper()
+	b.Eventually(t, func(ctx context.Context) error {
+		got, err := b.Get(ctx, object)
+		if err != nil {
+			return err
+		}
+		_, condition := conditionOf(got, name)
+		said := condition.Reason + ": " + condition.Message
+		if string(condition.Status) != status || !strings.Contains(said, text) {
+			return fmt.Errorf("%s %s/%s is %s=%q, %s; want %s with %q", object.GetKind(), object.GetNamespace(), object.GetName(),
+				name, condition.Status, said, status, text)
+		}
+		return nil
+	})
 }
 
 // MintAs asks for a service account's token as another service account. What goes wrong is the answer.
@@ -221,6 +240,12 @@ func (b *Bed) StartFlux(t *testing.T) {
 func (b *Bed) RestartControllerManager(t *testing.T, accounts bool) {
 	t.Helper()
 	b.check(t, b.restartControllerManager(t.Context(), accounts))
+}
+
+// Reconcile has Flux reconcile objects now, as TryReconcile does.
+func (b *Bed) Reconcile(t *testing.T, objects Objects) {
+	t.Helper()
+	b.check(t, b.TryReconcile(t.Context(), objects))
 }
 
 // Restart starts ESO anew with arguments in place of those it had.

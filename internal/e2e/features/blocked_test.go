@@ -94,7 +94,7 @@ spec:
 // reads of generators taken away too, which our roles never do, the first that is named does just that.
 func TestNobodyBlocksTheWorkers(t *testing.T) {
 	t.Parallel()
-	b := bed.Own(t, bed.Options{})
+	b := bed.Own(t, bed.Options{Platform: bed.Platform(unfenced)})
 	b.ESO.Stop()
 	v := variant{name: "workers", features: "pushSecrets"}
 	rendered := b.Render(t, v.platform(), tenant(v), tenant(variant{name: "hostile"}))

@@ -32,7 +32,7 @@ var mismatches = []struct {
 // for them to do. The other way round beside them: those whose reconcilers are on and have no rights end, or never begin.
 func TestEveryVariantStaysUp(t *testing.T) {
 	t.Parallel()
-	b := bed.Own(t, bed.Options{})
+	b := bed.Own(t, bed.Options{Platform: bed.Platform(unfenced)})
 	b.ESO.Stop()
 	running := map[string]*bed.ESO{}
 	for _, v := range variants {

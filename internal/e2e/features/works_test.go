@@ -140,7 +140,7 @@ spec:
 // Every variant works for what is on, and for nothing that is off, by roles that are trimmed as it says and no further.
 func TestEveryVariantWorks(t *testing.T) {
 	t.Parallel()
-	b := bed.Own(t, bed.Options{})
+	b := bed.Own(t, bed.Options{Platform: bed.Platform(unfenced)})
 	b.ESO.Stop()
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {

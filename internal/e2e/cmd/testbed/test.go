@@ -39,7 +39,7 @@ func test(ctx context.Context, out, log io.Writer, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	all := append([]string{"test", "-json", "-count=1", "-timeout=25m", "./..."}, arguments...)
+	all := append([]string{"test", "-json", "-count=1", "-timeout=25m", "-parallel=8", "./..."}, arguments...)
 	command := exec.Command("go", all...) //nolint:gosec,noctx // the arguments are the caller's; it ends at our signal, in order
 	command.Dir = filepath.Join(root, "internal", "e2e")
 	command.Stderr = log
