@@ -28,6 +28,7 @@ type fluxKustomizationSpec struct {
 	RetryInterval      string                             `json:"retryInterval,omitempty"`
 	ServiceAccountName string                             `json:"serviceAccountName,omitempty"`
 	SourceRef          meta.NamespacedObjectKindReference `json:"sourceRef"`
+	Timeout            string                             `json:"timeout"`
 	Wait               bool                               `json:"wait"`
 }
 
@@ -35,7 +36,6 @@ type fluxKustomizationSpec struct {
 // apply.
 type fluxSettings struct {
 	namespace, interval, serviceAccountName string
-	retry                                   string // interval after a failure; "" is the same
 	labels, annotations                     map[string]string
 	// source is what the Kustomization of a name and tenant applies a folder from.
 	source func(name, tenant, folder string) (ref meta.NamespacedObjectKindReference, path string)
@@ -100,6 +100,16 @@ func (w *folderWriter) fluxSettings() *fluxSettings {
 	}
 }
 
+// retryInterval is how soon a Kustomization that failed is tried again. What it
+// needs, such as the operator's CRDs or a Role that the API server has not heard
+// of yet, comes within minutes. timeout is how long one waits for its objects:
+// without it nearly the interval, and a few tenants whose stores are not Ready
+// would hold up kustomize-controller's workers for all others.
+const (
+	retryInterval = "2m"
+	timeout       = "2m"
+)
+
 // fluxRootFile has what makes Flux apply the others.
 const fluxRootFile = "root.yaml"
 
@@ -127,7 +137,7 @@ func (s *fluxSettings) kustomization(name, tenant, folder string) fluxKustomizat
 		TypeMeta:   metav1.TypeMeta{APIVersion: "kustomize.toolkit.fluxcd.io/v1", Kind: "Kustomization"},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace, Labels: labels, Annotations: s.annotations},
 		Spec: fluxKustomizationSpec{
-			Interval: s.interval, RetryInterval: s.retry, Path: from, Prune: true, ServiceAccountName: s.serviceAccountName, SourceRef: ref, Wait: true,
+			Interval: s.interval, RetryInterval: retryInterval, Path: from, Prune: true, ServiceAccountName: s.serviceAccountName, SourceRef: ref, Timeout: timeout, Wait: true,
 		},
 	}
 }

@@ -80,15 +80,11 @@ func (r *Rendering) Units(ctx context.Context, d Delivery, yield func(Unit) erro
 	return unit(Unit{Kind: UnitFlux}, folderFlux, w.flux)
 }
 
-// retryInterval is how soon a Kustomization that failed is tried again. What it
-// needs, such as the operator's CRDs, may come in the minutes after it.
-const retryInterval = "2m"
-
 // settings are what the Kustomizations have in common. What the Platform says
 // of a source is for a folder in one, and does not count here.
 func (d *Delivery) settings(f *schema.Flux) *fluxSettings {
 	s := &fluxSettings{
-		retry: retryInterval, namespace: d.Namespace, interval: schema.FluxInterval, serviceAccountName: d.ServiceAccountName,
+		namespace: d.Namespace, interval: schema.FluxInterval, serviceAccountName: d.ServiceAccountName,
 		labels: maps.Clone(d.Labels), annotations: d.Annotations,
 	}
 	if f != nil {

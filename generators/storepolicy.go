@@ -111,7 +111,9 @@ func storeValidations(p *schema.Platform) []admissionv1.Validation {
 			"request.kind.kind == 'ClusterGenerator' && object.spec.kind in "+list(offline...)+" && object.spec.generator.all(k, k in "+list(offlineSpecs...)+")",
 			"a generator that logs in somewhere, or calls somebody, is not made here; use a store, or have the platform team deliver the secret"),
 		catalogued,
-		forbid("!variables.logsin || variables.fenced",
+		// Flux asks for all objects of a tenant, as dry runs, before it applies the
+		// first: the Role by which the account is fenced is not there by then.
+		forbid("!variables.logsin || variables.fenced || request.dryRun",
 			"a store names, with serviceAccountRef, a service account that the tenant's file declares for a store of this namespace; declare it there"),
 		forbid("!variables.logsin || variables.reference.?namespace.orValue('') == (variables.shared ? "+quote(p.ESO.Namespace)+" : '')",
 			"a SecretStore's serviceAccountRef names no namespace, and a ClusterSecretStore's that of External Secrets Operator"),

@@ -28,7 +28,10 @@ wrong_login contains "this store's provider is none that the Platform has: the s
 	count(entries) == 0
 }
 
-wrong_login contains "a store names, with serviceAccountRef, a service account that the tenant's file declares for a store of this namespace; declare it there" if not fenced
+wrong_login contains "a store names, with serviceAccountRef, a service account that the tenant's file declares for a store of this namespace; declare it there" if {
+	not fenced
+	not input.review.dryRun
+}
 
 wrong_login contains "a SecretStore's serviceAccountRef names no namespace, and a ClusterSecretStore's that of External Secrets Operator" if {
 	fence.field(reference, "namespace", "") != reference_namespace

@@ -46,6 +46,12 @@ func at(sub string, q request) request {
 	return q
 }
 
+// dry is the request as a dry run: nothing comes of it.
+func dry(q request) request {
+	q.dryRun = true
+	return q
+}
+
 // enters connects to a pod.
 func enters(who user.Info, namespace, sub string) request {
 	q := makes(who, "v1/PodExecOptions", namespace+"/", "{}")

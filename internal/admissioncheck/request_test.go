@@ -21,12 +21,13 @@ type request struct {
 	resource, sub   string
 	object, old     runtime.Object
 	gvk             schema.GroupVersionKind // of what is not of the core group
+	dryRun          bool
 }
 
 func (q request) attributes() admission.Attributes {
 	kind := q.kind()
 	return admission.NewAttributesRecord(q.object, q.old, kind, q.namespace, q.name,
-		schema.GroupVersionResource{Group: q.gvk.Group, Version: cmp.Or(q.gvk.Version, "v1"), Resource: q.resource}, q.sub, q.operation, nil, false, q.user)
+		schema.GroupVersionResource{Group: q.gvk.Group, Version: cmp.Or(q.gvk.Version, "v1"), Resource: q.resource}, q.sub, q.operation, nil, q.dryRun, q.user)
 }
 
 func (q request) kind() schema.GroupVersionKind {

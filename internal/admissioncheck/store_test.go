@@ -168,6 +168,11 @@ func storeDecisions() []decision {
 		{"a store's status", at("status", changes(controller, secretStore, "web/old", `{spec: {provider: {fake: {}}}}`, `{spec: {provider: {fake: {}}}, status: {}}`)), ""},
 		{"a store is deleted", deletes(member, secretStore, "web/old", `{spec: {provider: {fake: {}}}}`), ""},
 
+		// What Flux asks before it applies the first object of a tenant, that is before its Role is there.
+		{"a dry run of a tenant's first store", dry(makes(member, secretStore, "web/x", but(vault, "vault-access-sa", "to-come"))), ""},
+		{"the same, applied", makes(member, secretStore, "web/x", but(vault, "vault-access-sa", "to-come")), byReference},
+		{"a dry run of a store elsewhere", dry(makes(member, secretStore, "web/x", but(vault, "vault.example", "evil.example"))), byCatalogue},
+
 		// Generators.
 		{"a password", makes(member, generators1+"Password", "web/x", `{spec: {length: 20}}`), ""},
 		{"a UUID", makes(member, generators1+"UUID", "web/x", `{spec: {}}`), ""},

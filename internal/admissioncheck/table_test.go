@@ -81,7 +81,12 @@ func (q request) review(t *testing.T) *admissionv1.AdmissionRequest {
 	t.Helper()
 	a := q.attributes()
 	kind, resource := a.GetKind(), a.GetResource()
+	var dryRun *bool
+	if q.dryRun {
+		dryRun = &q.dryRun
+	}
 	return &admissionv1.AdmissionRequest{
+		DryRun:      dryRun,
 		Kind:        metav1.GroupVersionKind{Group: kind.Group, Version: kind.Version, Kind: kind.Kind},
 		Resource:    metav1.GroupVersionResource{Group: resource.Group, Version: resource.Version, Resource: resource.Resource},
 		SubResource: q.sub, Name: q.name, Namespace: q.namespace, Operation: admissionv1.Operation(q.operation),

@@ -52,6 +52,9 @@ func label(part string) string {
 // TestEveryRule: without a rule of a template, or a condition in one, a request
 // is decided on otherwise, or Gatekeeper does not take the template.
 func TestEveryRule(t *testing.T) {
+	if testing.Short() {
+		t.Skip("minutes: make gatekeeper-mutation")
+	}
 	clusters := variants(t)
 	all, count, used := rows(t), 0, map[string]bool{}
 	for i, template := range clusters[0].templates {
@@ -109,6 +112,9 @@ func TestEveryRule(t *testing.T) {
 
 // TestEveryRuleOfAll is the same for what all templates share.
 func TestEveryRuleOfAll(t *testing.T) {
+	if testing.Short() {
+		t.Skip("minutes: make gatekeeper-mutation")
+	}
 	clusters := variants(t)
 	all := rows(t)
 	var policies []string
