@@ -82,7 +82,8 @@ func TestFluxArtifacts(t *testing.T) {
 	want := map[string]any{
 		"url": "oci://registry.example.com/fleet/us-1/tenants/payments", "ref": map[string]any{"tag": "stable"},
 		"interval": "2m0s", "provider": "aws", "insecure": true,
-		"secretRef": map[string]any{"name": "registry"}, "certSecretRef": map[string]any{"name": "registry-ca"},
+		"layerSelector": map[string]any{"mediaType": "application/vnd.cncf.flux.content.v1.tar+gzip", "operation": "copy"}, // checked against its digest
+		"secretRef":     map[string]any{"name": "registry"}, "certSecretRef": map[string]any{"name": "registry-ca"},
 		"verify": map[string]any{"provider": "cosign", "matchOIDCIdentity": []any{
 			map[string]any{"issuer": `^https://token\.example\.com$`, "subject": `^https://git\.example\.com/fleet/.*$`},
 		}},
