@@ -105,11 +105,11 @@ func minted(as *bed.API, s *scene, namespace, account string, audiences []string
 	return err
 }
 
-// mints is an attempt of ESO's, in the tenant's namespace.
-func mints(account, audience string, seconds int64) func(*scene) error {
+// mints is an attempt of ESO's, in the tenant's namespace, for Vault.
+func mints(account string, seconds int64) func(*scene) error {
 	return func(s *scene) error {
 		s.Helper()
-		return minted(s.eso, s, s.ns, account, []string{audience}, seconds)
+		return minted(s.eso, s, s.ns, account, []string{"vault"}, seconds)
 	}
 }
 

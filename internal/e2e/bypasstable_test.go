@@ -20,11 +20,11 @@ var bypasses = append(ofESO, ofTenants...)
 var ofESO = []bypass{
 	{
 		name: "E1", whole: true, plant: rights(toESO, "", ":serviceaccounts/token create"),
-		try: mints("app", "vault", 600), rules: of(problem.MintAny),
+		try: mints("app", 600), rules: of(problem.MintAny),
 	},
 	{
 		name: "E1 any token", whole: true, plant: rights(toEverybody, "", ":*/token create"),
-		try: mints("app", "vault", 600), rules: of(problem.MintAny),
+		try: mints("app", 600), rules: of(problem.MintAny),
 	},
 	{
 		name: "E2", whole: true, plant: rights(toESO, "", ":secrets create"),
@@ -168,7 +168,7 @@ spec:
 			return err
 		},
 	},
-	{name: "E18", try: mints("vault-access-sa", "vault", 24*60*60), silent: "a lifetime is in requests, and no object has it"},
+	{name: "E18", try: mints("vault-access-sa", 24*60*60), silent: "a lifetime is in requests, and no object has it"},
 	{
 		// Bound to an object: attesting tokens is not in this version of Kubernetes.
 		name: "E19", silent: "what a token is bound to is in requests, and no object has it",
@@ -227,7 +227,7 @@ var ofTenants = []bypass{
 			if err := creates(intruder, gives(toESO, "app"))(s); err != nil {
 				return err
 			}
-			return settles(s, mints("app", "vault", 600))
+			return settles(s, mints("app", 600))
 		},
 	},
 	{

@@ -93,7 +93,7 @@ func (p *planner) takeOver() Step {
 	return s
 }
 
-func (p *planner) wait(object, until string) string {
+func (*planner) wait(object, until string) string {
 	return fmt.Sprintf("kubectl wait %s --for=%s --timeout=10m", object, until)
 }
 
