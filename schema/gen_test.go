@@ -280,9 +280,9 @@ func platformMutations(doc object) []mutation {
 		all = append(
 			all,
 			set(unit+" network", network, "flavour", "Calico"),
-			set(unit+" network server", part(network["apiServer"]), "ports", []any{}),
-			set(unit+" network metrics", part(network["metrics"]), "podLabels", object{}),
-			set(unit+" network pods", network, "podCIDRs", []any{"10.244.0.0"}),
+			set(unit+" network", part(network["apiServer"]), "ports", []any{}),
+			set(unit+" network", part(network["metrics"]), "podLabels", object{}),
+			set(unit+" network", network, "podCIDRs", []any{"10.244.0.0"}),
 		)
 	}
 	for name, provider := range part(spec["providers"]) {

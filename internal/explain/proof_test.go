@@ -48,7 +48,7 @@ func beyond(t *testing.T, in verify.Input, rule problem.Rule, s Side) problem.Li
 // PlatformYAML is rendered to. Their pages say so.
 var closedByPolicies = []problem.Rule{
 	problem.MintAny, problem.MintTokenSecret, problem.MintBootstrapToken, problem.MintAttest,
-	problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod, problem.StoreWritable,
+	problem.ForeignMint, problem.ForeignSubject, problem.FencedRole, problem.FencedPod, problem.StoreWritable, problem.StoreAudience,
 }
 
 // What is wrong is so with admission policies, too, but for what they close.

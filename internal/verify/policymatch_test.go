@@ -260,7 +260,7 @@ func TestFencePoliciesOpen(t *testing.T) {
 		"roles may be deleted":              {[][2]string{{"      - UPDATE\n      - DELETE\n      resources:\n      - roles\n", "      - UPDATE\n      resources:\n      - roles\n"}}, "", []string{mints}},
 		"another prefix":                    {[][2]string{{"!variables.item.metadata.name.startsWith(''eso-tenant-'')", "!variables.item.metadata.name.startsWith(''eso-tenant-token-a'')"}}, "", []string{mints}},
 		"stores are anybody's":              {[][2]string{unbound("store")}, "", []string{stores}},
-		"a store without a service account": {[][2]string{{"'!variables.logsin || variables.fenced'", "'true'"}}, "", []string{stores}},
+		"a store without a service account": {[][2]string{{"'!variables.logsin || variables.fenced || request.dryRun'", "'true'"}}, "", []string{stores}},
 		"a server that nobody declared":     {[][2]string{{"dyn(''https://vault.example.com", "dyn(''https://evil.example.com"}}, "", []string{stores}},
 		"the server is the tenant's":        {[][2]string{{"''open'': dyn([dyn(''auth'')", "''open'': dyn([dyn(''server''), dyn(''auth'')"}}, "", []string{stores}},
 		"no reference":                      {[][2]string{{"''reference'': dyn(''serviceAccountRef'')", "''reference'': dyn(''role'')"}}, "", []string{stores}},
