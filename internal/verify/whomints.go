@@ -126,9 +126,10 @@ func (p *prover) wayTo(account Account) *move {
 }
 
 // leadsTo tells whether a move gives a token of an account. To get into a pod
-// takes one that runs as it.
+// takes one that runs as it; who gets into those of the whole cluster finds one
+// that may mint.
 func (p *prover) leadsTo(m *move, account Account) bool {
-	if (m.rule == problem.MintExec || m.rule == problem.MintNodeProxy) && len(p.running[account]) == 0 {
+	if !anyWhole(m.to) && (m.rule == problem.MintExec || m.rule == problem.MintNodeProxy) && len(p.running[account]) == 0 {
 		return false
 	}
 	return slices.ContainsFunc(m.to, func(n node) bool {
