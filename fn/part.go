@@ -33,19 +33,12 @@ func (r *Rendering) Parts(ctx context.Context) iter.Seq2[Part, error] {
 
 // partsOf yields one cluster's parts, and tells whether more are wanted.
 func (r *Rendering) partsOf(ctx context.Context, c *schema.Cluster, yield func(Part, error) bool) bool {
-	var files []TreeFile
-	w := newFolderWriter(ctx, c, func(name string, content []byte) error {
-		files = append(files, TreeFile{Inside: filepath.ToSlash(name), Data: content})
-		return nil
-	})
+	w := newPartWriter(ctx, c)
 	part := func(folder string, write func()) bool {
-		files = nil
-		if write(); w.err != nil {
-			yield(Part{}, w.err)
+		files, err := w.part(folder, write)
+		if err != nil {
+			yield(Part{}, err)
 			return false
-		}
-		for i := range files {
-			files[i].Inside = strings.TrimPrefix(files[i].Inside, folder+"/")
 		}
 		return len(files) == 0 || yield(Part{Name: path.Join(c.Platform.Name, folder), Files: files}, nil)
 	}
@@ -55,4 +48,31 @@ func (r *Rendering) partsOf(ctx context.Context, c *schema.Cluster, yield func(P
 		}
 	}
 	return len(r.tenants) > 0 || part(folderPlatform, w.platform) && part(folderFlux, w.flux)
+}
+
+// partWriter writes a cluster's files into memory, a part of its folder at a time.
+type partWriter struct {
+	*folderWriter
+	files []TreeFile
+}
+
+func newPartWriter(ctx context.Context, c *schema.Cluster) *partWriter {
+	w := &partWriter{}
+	w.folderWriter = newFolderWriter(ctx, c, func(name string, content []byte) error {
+		w.files = append(w.files, TreeFile{Inside: filepath.ToSlash(name), Data: content})
+		return nil
+	})
+	return w
+}
+
+// part returns what write writes, by its names below the folder that it is for.
+func (w *partWriter) part(folder string, write func()) ([]TreeFile, error) {
+	w.files = nil
+	if write(); w.err != nil {
+		return nil, w.err
+	}
+	for i := range w.files {
+		w.files[i].Inside = strings.TrimPrefix(w.files[i].Inside, folder+"/")
+	}
+	return w.files, nil
 }

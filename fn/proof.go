@@ -155,8 +155,32 @@ func (r *Rendering) Objects() ([]inventory.Object, error) {
 	return all, nil
 }
 
+// Made tells whether the rendering's only cluster makes one of the objects: they
+// are, then, what was rendered before.
+func (r *Rendering) Made(objects []inventory.Object) (bool, error) {
+	c, err := r.only()
+	if err != nil || len(objects) == 0 {
+		return false, err
+	}
+	type identity struct{ group, kind, namespace, name string }
+	found := map[identity]bool{}
+	for i := range objects {
+		o := &objects[i]
+		found[identity{o.Group(), o.Kind, o.Namespace, o.Name}] = true
+	}
+	for made := range r.objects(c) {
+		for i := range made {
+			o := inventory.Object{APIVersion: made[i].APIVersion}
+			if found[identity{o.Group(), made[i].Kind.Kind, made[i].Namespace, made[i].Name}] {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
 func unwritten(o *generators.Object) (inventory.Object, error) {
-	name := qualified(o.Namespace, o.Name)
+	name := inventory.Qualified(o.Namespace, o.Name)
 	at := problem.Position{Subject: o.Kind.Kind + "/" + name}
 	object, err := inventory.FromTyped(o.APIVersion, o.Kind.Kind, o.Namespace, o.Name, o.Body, at)
 	if err != nil {

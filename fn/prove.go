@@ -78,18 +78,10 @@ func itemObjects(items []*kyaml.RNode) ([]inventory.Object, problem.List) {
 	}, verify.Kinds)
 	for i := range set.Objects {
 		o := &set.Objects[i]
-		o.At, o.RuleLines = problem.Position{Subject: o.Kind + "/" + qualified(o.Namespace, o.Name)}, nil
+		o.At, o.RuleLines = problem.Position{Subject: o.Kind + "/" + o.FullName()}, nil
 	}
 	for i := range unread {
 		unread[i].Position = problem.Position{Subject: unread[i].Position.File}
 	}
 	return set.Objects, unread
-}
-
-// qualified is "namespace/name", or the name of what is in none.
-func qualified(namespace, name string) string {
-	if namespace == "" {
-		return name
-	}
-	return namespace + "/" + name
 }

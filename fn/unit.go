@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -50,22 +49,13 @@ func (r *Rendering) Units(ctx context.Context, d Delivery, yield func(Unit) erro
 	if err != nil {
 		return err
 	}
-	var files []TreeFile
-	root := ""
-	w := newFolderWriter(ctx, c, func(name string, content []byte) error {
-		inside, _ := filepath.Rel(root, name) // both are ours
-		files = append(files, TreeFile{Inside: filepath.ToSlash(inside), Data: content})
-		return nil
-	})
+	w := newPartWriter(ctx, c)
 	w.delivery = &d
 	unit := func(u Unit, folder string, write func()) error {
-		files, root = nil, folder
-		write()
-		if w.err != nil {
-			return w.err
+		if u.Files, err = w.part(folder, write); err != nil {
+			return err
 		}
-		slices.SortFunc(files, func(a, b TreeFile) int { return strings.Compare(a.Inside, b.Inside) })
-		u.Files = files
+		slices.SortFunc(u.Files, func(a, b TreeFile) int { return strings.Compare(a.Inside, b.Inside) })
 		return yield(u)
 	}
 	if err := unit(Unit{Kind: UnitPlatform}, folderPlatform, w.platform); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -218,29 +217,22 @@ func (s streams) expect(p *proof, paths []string, among bool, cluster string) er
 		return &exit{code: exitUsage, cause: err}
 	}
 	expected.Objects, expected.Unread = p.input.Objects, p.input.Unread
-	if among || len(expected.Objects) == 0 {
+	made := len(expected.Objects) > 0
+	if made && among {
+		if made, err = selected.Made(expected.Objects); err != nil {
+			return failed(err)
+		}
+	}
+	if !made {
 		rendered, err := selected.Objects()
 		if err != nil {
 			return failed(err)
 		}
-		if !meet(expected.Objects, rendered) {
-			p.rendered = len(rendered)
-			expected.Objects = append(rendered, expected.Objects...)
-		}
+		p.rendered = len(rendered)
+		expected.Objects = append(rendered, expected.Objects...)
 	}
 	p.input = expected
 	return nil
-}
-
-// meet tells whether an object is among both.
-func meet(some, others []inventory.Object) bool {
-	type identity struct{ group, kind, namespace, name string }
-	of := func(o *inventory.Object) identity { return identity{o.Group(), o.Kind, o.Namespace, o.Name} }
-	found := map[identity]bool{}
-	for i := range some {
-		found[of(&some[i])] = true
-	}
-	return slices.ContainsFunc(others, func(o inventory.Object) bool { return found[of(&o)] })
 }
 
 // conclusion is what the proof comes to, for people.

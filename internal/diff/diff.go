@@ -20,14 +20,11 @@ type Ref struct{ Group, Kind, Namespace, Name string }
 // String is "Role web-prod/x" or "SecretStore.external-secrets.io web-prod/x",
 // the group left out where Kubernetes itself has the kind.
 func (r Ref) String() string {
-	kind, name := r.Kind, r.Name
+	kind := r.Kind
 	if strings.Contains(r.Group, ".") && !strings.HasSuffix(r.Group, ".k8s.io") {
 		kind += "." + r.Group
 	}
-	if r.Namespace != "" {
-		name = r.Namespace + "/" + r.Name
-	}
-	return problem.Clean(kind + " " + name)
+	return problem.Clean(kind + " " + inventory.Qualified(r.Namespace, r.Name))
 }
 
 func (r Ref) compare(o Ref) int {

@@ -25,6 +25,17 @@ type Object struct {
 	RuleLines []int32
 }
 
+// Qualified is "namespace/name", or the name of what is in no namespace.
+func Qualified(namespace, name string) string {
+	if namespace == "" {
+		return name
+	}
+	return namespace + "/" + name
+}
+
+// FullName is Qualified of the object's own.
+func (o *Object) FullName() string { return Qualified(o.Namespace, o.Name) }
+
 // Group is the API group of the object, "" for the core.
 func (o *Object) Group() string {
 	group, _, found := strings.Cut(o.APIVersion, "/")

@@ -31,7 +31,7 @@ func (w *world) pushed(o *inventory.Object, path, namespace string) problem.List
 	if inventory.Get(secret, "selector") != nil {
 		return problem.List{{
 			Rule: problem.PushOpen, Severity: problem.Warning, Position: o.At, Path: path + ".selector.secret.selector",
-			Message: o.Kind + " " + nameOf(o) + " pushes whatever Secrets have its labels, those with tokens too",
+			Message: o.Kind + " " + o.FullName() + " pushes whatever Secrets have its labels, those with tokens too",
 			Hint:    "name the Secret with selector.secret.name",
 		}}
 	}
@@ -40,7 +40,7 @@ func (w *world) pushed(o *inventory.Object, path, namespace string) problem.List
 		if name != "" && token.object.Name == name && (namespace == "" || token.object.Namespace == namespace) {
 			return problem.List{{
 				Rule: problem.PushOpen, Position: o.At, Path: path + ".selector.secret.name",
-				Message: o.Kind + " " + nameOf(o) + " pushes Secret " + token.object.Namespace + "/" + name + ", a token of service account " + token.account.String() + " without end",
+				Message: o.Kind + " " + o.FullName() + " pushes Secret " + token.object.Namespace + "/" + name + ", a token of service account " + token.account.String() + " without end",
 				Because: []string{"Secret " + token.object.Namespace + "/" + name + " holds it (" + token.object.At.String() + ")"},
 				Hint:    "delete both; whoever reads the store has the service account",
 			}}
@@ -62,11 +62,4 @@ func openPush(o *inventory.Object) problem.List {
 		}
 	}
 	return nil
-}
-
-func nameOf(o *inventory.Object) string {
-	if o.Namespace == "" {
-		return o.Name
-	}
-	return o.Namespace + "/" + o.Name
 }

@@ -19,7 +19,7 @@ type store struct {
 	references  []reference
 }
 
-func (s *store) String() string { return s.object.Kind + " " + s.name() }
+func (s *store) String() string { return s.object.Kind + " " + s.object.FullName() }
 
 // reference is where a store names the service account whose token it uses.
 type reference struct {
@@ -258,8 +258,6 @@ func sameCluster(s *store) bool {
 	url := inventory.Text(s.spec, "server", "url")
 	return (s.provider == "kubernetes" || s.provider == "crd") && (url == "" || strings.HasPrefix(url, "https://kubernetes.default"))
 }
-
-func (s *store) name() string { return strings.TrimPrefix(s.object.Namespace+"/"+s.object.Name, "/") }
 
 // hasField tells whether one of the fields is anywhere in a value.
 func hasField(value any, fields []string) bool {
