@@ -100,14 +100,14 @@ func (w *folderWriter) fluxSettings() *fluxSettings {
 	}
 }
 
-// retryInterval is how soon a Kustomization that failed is tried again. What it
-// needs, such as the operator's CRDs or a Role that the API server has not heard
-// of yet, comes within minutes. timeout is how long one waits for its objects:
-// without it nearly the interval, and a few tenants whose stores are not Ready
-// would hold up kustomize-controller's workers for all others.
+// retryInterval is how soon a Kustomization that failed is tried again: a store
+// may be asked for before the API server's authorizer knows the Role that came
+// just before it, and is then refused. timeout is how long one waits for its
+// objects: without it nearly the interval, and a few tenants whose stores are not
+// Ready would hold up kustomize-controller's workers for all others.
 const (
-	retryInterval = "2m"
-	timeout       = "2m"
+	retryInterval = "15s"
+	timeout       = "1m"
 )
 
 // fluxRootFile has what makes Flux apply the others.

@@ -121,8 +121,8 @@ func oneTenantChanges(t *testing.T, w *workspace) {
 	t.Helper()
 	w.look(t)
 	before, applied, counted := w.push(t), w.revisions(t), w.reconciliations(t)
-	w.tenant(t, "push-a", "{namespaces: {push-a: {stores: {vault: {provider: vault}, more: {provider: published}}}}}")
-	w.commit(t, "one more store")
+	w.tenant(t, "push-a", "{members: [{kind: Group, name: push-operators, role: view}], namespaces: {push-a: {stores: {vault: {provider: vault}}}}}")
+	w.commit(t, "one more member") // a store would bring a Role, and may be asked for before the API server knows that Role
 	w.furnish(t)
 	after := w.push(t)
 	if got := changed(before, after); !slices.Equal(got, []string{"tenants/push-a"}) {
@@ -311,8 +311,8 @@ spec: {interval: 1h, prune: true, path: ./e2e/flux, sourceRef: {kind: GitReposit
 
 	// With one source, all Kustomizations look at a new commit; but what is the same is not written again.
 	before, counted := resourceVersions(t, b, w.tenants(t)), w.reconciliations(t)
-	w.tenant(t, "git-a", "{namespaces: {git-a: {stores: {vault: {provider: vault}, more: {provider: published}}}}}")
-	w.commit(t, "one more store")
+	w.tenant(t, "git-a", "{members: [{kind: Group, name: git-operators, role: view}], namespaces: {git-a: {stores: {vault: {provider: vault}}}}}")
+	w.commit(t, "one more member")
 	w.furnish(t)
 	changedCommit := w.deliver(t)
 	w.Reconcile(t, root.Of("GitRepository"))
