@@ -2,6 +2,8 @@ package schema
 
 import (
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -124,7 +126,7 @@ func TestRuleSaysNoSecret(t *testing.T) {
 	}
 }
 
-// slowRule takes some seconds, and little memory.
+// slowRule takes more than the bounds of its test, and ends soon after: an evaluation cannot be stopped.
 const slowRule = `package infra
 
 import "list"
@@ -132,7 +134,7 @@ import "list"
 rules: "quick": tenant: spec: namespaces: _
 rules: "slow": tenant: {
 	spec: _
-	_n: [for i in list.Range(0, 1000, 1) for j in list.Range(0, 200, 1) {i * j}]
+	_n: [for i in list.Range(0, 150, 1) for j in list.Range(0, 150, 1) {i * j}]
 }
 `
 
@@ -142,11 +144,12 @@ func TestCUETooLong(t *testing.T) {
 		text, place, message string
 		bounds               cueBounds
 	}{
-		"a rule":        {slowRule, "infra/rules.cue:6:8", `rule "slow", on Tenant "web": the evaluation takes longer than 50ms`, cueBounds{50 * time.Millisecond, maxCUE.memory}},
+		"a rule":        {slowRule, "infra/rules.cue:6:8", `rule "slow", on Tenant "web": the evaluation takes longer than 20ms`, cueBounds{20 * time.Millisecond, maxCUE.memory}},
 		"memory":        {slowRule, "infra/rules.cue:6:8", `rule "slow", on Tenant "web": the evaluation takes more than 0 MiB of memory`, cueBounds{maxCUE.time, 1}},
-		"the documents": {strings.ReplaceAll(slowRule, "rules:", "_rules:"), "infra/rules.cue:1:1", `the documents of package "infra": the evaluation takes longer than 50ms`, cueBounds{50 * time.Millisecond, maxCUE.memory}},
+		"the documents": {strings.ReplaceAll(slowRule, "rules:", "_rules:"), "infra/rules.cue:1:1", `the documents of package "infra": the evaluation takes longer than 20ms`, cueBounds{20 * time.Millisecond, maxCUE.memory}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			defer leftAlone(runtime.NumGoroutine())
 			dec := &decoder{names: map[string]problem.Position{}, cue: test.bounds}
 			_, problems, _ := dec.decode(besidePlatform(test.text, webTenant("{}")))
 			if len(problems) != 1 || problems[0].Rule != problem.CUETooLong || problems[0].Position.String() != test.place {
@@ -159,6 +162,40 @@ func TestCUETooLong(t *testing.T) {
 		})
 	}
 }
+
+// leftAlone waits for what was left alone, so that it takes no memory of the tests to come.
+func leftAlone(goroutines int) {
+	for runtime.NumGoroutine() > goroutines {
+		time.Sleep(lookEvery)
+	}
+}
+
+// TestWithinGarbage: what others left to be collected is not held against an evaluation.
+func TestWithinGarbage(t *testing.T) {
+	defer leftAlone(runtime.NumGoroutine())
+	debug.SetGCPercent(-1)
+	defer debug.SetGCPercent(100)
+	runtime.GC()
+	bounds := cueBounds{maxCUE.time, memoryInUse() + 64<<20}
+	for range 100 {
+		garbage = make([]byte, 1<<20)
+	}
+	if memoryInUse() <= bounds.memory {
+		t.Fatal("the garbage was collected: this test shows nothing")
+	}
+	if err := within(bounds, func() { time.Sleep(10 * lookEvery) }); err != nil {
+		t.Error(err)
+	}
+	garbage = make([]byte, 100<<20)
+	done := make(chan struct{})
+	defer close(done)
+	if err := within(bounds, func() { <-done }); err == nil || !strings.Contains(err.Error(), "MiB of memory") {
+		t.Errorf("what is held is not seen: %v", err)
+	}
+	garbage = nil
+}
+
+var garbage []byte // not a local variable: it has to be on the heap
 
 // TestWithinPanics: a panic of the evaluator is an error.
 func TestWithinPanics(t *testing.T) {
