@@ -91,7 +91,7 @@ admission-test: ## the admission policies, decided on by the API server's own ev
 E2E_MODULES := internal/e2e internal/e2e/oracle $(wildcard internal/e2e/components/*)
 
 .PHONY: e2e
-e2e: ## the fence on real components: builds them, which takes half an hour once, starts them, tests, stops
+e2e: ## the fence on real components: builds them, which takes a quarter of an hour once, starts them, tests, stops
 	for module in $(E2E_MODULES); do (cd $$module && go mod tidy -diff) || exit 1; done
 	cd internal/e2e/oracle && go vet ./... && go test ./...
 	cd internal/e2e && go vet ./... && go run ./cmd/testbed test
