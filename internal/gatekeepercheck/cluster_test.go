@@ -80,7 +80,7 @@ func render(t testing.TB, replace ...string) *cluster {
 		t.Fatalf("%v\n%s", err, &stderr)
 	}
 	c := &cluster{namespaces: map[string]*corev1.Namespace{}, synced: map[string]bool{}}
-	for _, name := range []string{"eso", "shop", "shared", "kube-system", "somebody", "web", "web-plain"} {
+	for _, name := range []string{"eso", "shop", "shared", "kube-system", "somebody", "web", "web-plain", "lent"} {
 		c.namespaces[name] = namespace(name)
 	}
 	// Kubernetes' own binding, by which administrators hold every grant there is.
