@@ -68,7 +68,7 @@ func render(t testing.TB, replace ...string) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replace = append(replace, "admission: {", "admission: {engine: Gatekeeper, ")
+	replace = append(replace, "  admission:\n", "  admission:\n    engine: Gatekeeper\n")
 	spec := filepath.Join(t.TempDir(), "spec.yaml")
 	if err := os.WriteFile(spec, []byte(strings.NewReplacer(replace...).Replace(string(text))), 0o600); err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func render(t testing.TB, replace ...string) *cluster {
 		t.Fatalf("%v\n%s", err, &stderr)
 	}
 	c := &cluster{namespaces: map[string]*corev1.Namespace{}, synced: map[string]bool{}}
-	for _, name := range []string{"eso", "shop", "shared", "kube-system", "somebody", "web", "web-plain", "lent"} {
+	for _, name := range []string{"eso", "shop", "shared", "kube-system", "somebody", "web", "web-plain"} {
 		c.namespaces[name] = namespace(name)
 	}
 	// Kubernetes' own binding, by which administrators hold every grant there is.
