@@ -34,6 +34,12 @@ func (r *Rendering) Expectation() (verify.Input, error) {
 	for _, name := range p.Admission.Writers {
 		in.Writers = append(in.Writers, rbac.User(name).Canonical())
 	}
+	for i := range p.Admission.Exemptions {
+		e := &p.Admission.Exemptions[i]
+		in.Exemptions = append(in.Exemptions, verify.Exemption{
+			Name: e.Name, Policy: e.Policy, Users: e.Users, Groups: e.Groups, Namespaces: e.Namespaces, Names: e.Names, Until: e.Until, Reason: e.Reason, At: e.Position,
+		})
+	}
 	if p.Network != nil {
 		in.Network = walled(p)
 	}

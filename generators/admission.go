@@ -19,13 +19,14 @@ type policy struct {
 	variables   []admissionv1.Variable
 	validations []admissionv1.Validation
 	audit       []admissionv1.AuditAnnotation
+	annotations map[string]string // of the object
 }
 
 // admission makes the policies of the Platform.
 func admission(x *Expander) []Object {
 	var objects []Object
 	for _, shape := range shapes(x.platform) {
-		objects = append(objects, x.policy(shape(x.platform))...)
+		objects = append(objects, x.policy(exempting(x.platform, shape(x.platform)))...)
 	}
 	return objects
 }
@@ -41,6 +42,7 @@ func shapes(p *schema.Platform) []func(*schema.Platform) policy {
 
 func (x *Expander) policy(p policy) []Object {
 	definition := x.object(kindPolicy, "", p.what)
+	definition.Annotations = p.annotations
 	binding := x.object(kindPolicyBinding, "", p.what)
 	file := fileAdmission + p.what
 	fail, equivalent := admissionv1.Fail, admissionv1.Equivalent

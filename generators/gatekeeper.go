@@ -118,7 +118,7 @@ const gatekeeperTargetName = "admission.k8s.gatekeeper.sh"
 func gatekeeper(x *Expander) []Object {
 	var objects []Object
 	for _, shape := range shapes(x.platform) {
-		p := shape(x.platform)
+		p := exempting(x.platform, shape(x.platform))
 		objects = append(objects, x.constrained(p)...)
 	}
 	sync := x.object(kindSyncSet, "", "grants")
@@ -137,6 +137,7 @@ func (x *Expander) constrained(p policy) []Object {
 	// names of two releases apart.
 	check := x.object(Kind{"constraints.gatekeeper.sh/v1beta1", template.Name}, "", p.what)
 	check.Name = template.Name
+	check.Annotations = p.annotations
 	file := fileAdmission + p.what
 	spec := constraintSpec{EnforcementAction: "deny", Match: map[string][]gatekeeperMatch{"kinds": gatekeeperKinds[p.what]}}
 	if x.platform.Enforcement == schema.Observe {
@@ -204,6 +205,9 @@ func parameters(p *schema.Platform, of policy) map[string]any {
 		"controller": userName(p.ESO.Namespace, p.ESO.ServiceAccount),
 		"users":      texts(userNames(p)),
 		"label":      LabelTenant,
+	}
+	if list := exemptions(p, of.what); len(list) > 0 {
+		all["exemptions"], all["exempt"] = list, texts(exemptedIn[of.what])
 	}
 	switch of.what {
 	case "mint":

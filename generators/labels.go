@@ -19,6 +19,10 @@ const (
 // labelNamespaceName is set on every Namespace by the API server.
 const labelNamespaceName = "kubernetes.io/metadata.name"
 
+// AnnotationExempt begins the annotations of a policy that say why it is lifted
+// for somebody; the exemption's name follows.
+const AnnotationExempt = "eso-tenant.dev/exempt-"
+
 // annotationPrune keeps Flux from deleting a Namespace, and all that is in it,
 // when its tenant goes.
 const annotationPrune = "kustomize.toolkit.fluxcd.io/prune"

@@ -27,6 +27,8 @@ type Admission struct {
 	// Writers are the users who may change the fence's own objects; none: nothing
 	// keeps others from it but RBAC.
 	Writers []string
+	// Exemptions are what policies let through all the same, by name.
+	Exemptions []Exemption
 }
 
 // defaultTokenSeconds is what the API server gives a token whose life nobody

@@ -55,6 +55,7 @@ func (x *cross) namespaces(c *claim) {
 func (x *cross) cluster(c *Cluster) {
 	var minters []string
 	fenced := fencedAccounts(c)
+	x.exemptions(c)
 	for _, s := range c.Platform.SharedStores {
 		x.identity(&Tenant{Name: PlatformTenant}, s.Store)
 		x.remoteNamespace(c.Platform, &Tenant{Name: PlatformTenant}, s.Store)

@@ -54,6 +54,7 @@ func (dec *decoder) readPlatform(doc *document, name, spec *node, path string) *
 	p.Admission = r.admission(spec.get("admission"), spec.get("cluster"))
 	p.ESO = r.eso(spec.get("externalSecrets"), p.Enforcement)
 	r.writers(spec.at("admission.writers"), p)
+	p.Admission.Exemptions = r.exemptions(spec.at("admission.exemptions"), p)
 	p.Providers = r.catalogue(spec.get("providers"), p)
 	p.Network = r.network(spec.get("network"), p)
 	p.policy = r.policy(spec.get("tenantPolicy"), p)

@@ -35,7 +35,7 @@ var proven = []problem.Rule{
 	problem.SharedStoreOpen, problem.OperatorIdentity, problem.StoreUnsafe, problem.StoreAudience, problem.StoreWritable,
 	problem.StoreUnfenced, problem.StoreAccountMissing, problem.StoreCannotMint, problem.MintUnexplained, problem.WriteSecrets,
 	problem.ReadSecrets, problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired,
-	problem.AllowUnused,
+	problem.AllowUnused, problem.ExemptionOpen, problem.ExemptionUnknown, problem.ExemptionOver,
 }
 
 // audited are the rules of audit logs and their policies: internal/audit has a case for each.

@@ -36,7 +36,7 @@ func decisions() []decision {
 
 // aboutPolicies are all but what each controller of the cluster does.
 func aboutPolicies() []decision {
-	return slices.Concat(tokenDecisions(), operatorDecisions(), storeDecisions(), referenceDecisions(), fenceDecisions())
+	return slices.Concat(tokenDecisions(), operatorDecisions(), storeDecisions(), referenceDecisions(), fenceDecisions(), exemptionDecisions())
 }
 
 // operatorDecisions are about each of ESO's service accounts, by all names that they may have.

@@ -20,6 +20,7 @@ var swaps = [][2]string{
 	{" == ", " != "},
 	{" != ", " == "},
 	{" <= ", " < "},
+	{" < timestamp(", " <= timestamp("},
 	{" <= ", " <= 1 + "},
 	{" >= ", " > "},
 	{"!(", "("},
@@ -60,6 +61,11 @@ var literals = regexp.MustCompile(`'[^']*'`)
 
 // harmless are changes that no request tells from the policy as it is, by where they are and what they have in them, and why.
 var harmless = []struct{ place, has, why string }{
+	{"minter condition exempt-tokens", ".orValue('nothing')", nowhere},
+	{"pod condition exempt-pods", ".orValue('nothing')", nowhere},
+	{"token-secret condition exempt-secrets", ".orValue('nothing')", nowhere},
+	{"store condition exempt-stores", ".orValue('nothing')", nowhere},
+	{"reference condition exempt-keys", ".orValue('nothing')", nowhere},
 	{"mint validation 2", "size(variables.audiences) < 0", "an empty list is refused by validation 1 already"},
 	{"pod variable account", ".orValue('nothing')", "the API server fills in default, which is never fenced, and nor is nothing"},
 	{"reference variable generators", ".orValue('nothing')", "no generator is of that kind either"},
@@ -69,6 +75,8 @@ var harmless = []struct{ place, has, why string }{
 	{"token-secret variable account", ".orValue('nothing')", "no account is called so"},
 	{"token-secret validation 2", "'nothing'", "nobody's name is not fenced either"},
 }
+
+const nowhere = "no exemption is for what is called nothing, nor for what has no name"
 
 // harmlessAt is where in harmless a change is, or -1.
 func harmlessAt(place, mutant string) int {

@@ -33,6 +33,9 @@ var withoutExample = map[problem.Rule]string{
 	problem.AllowInvalid:     "is about an allow file: tests of fn",
 	problem.AllowExpired:     "is about an allow file and a date: tests of fn",
 	problem.AllowUnused:      "is about an allow file: tests of fn",
+	problem.ExemptionOpen:    "is about a date: tests of verify",
+	problem.ExemptionUnknown: "is about a policy and a specification: tests of verify",
+	problem.ExemptionOver:    "is about a date: tests of verify",
 
 	problem.AuditRequester:     "is about an audit log: tests of audit",
 	problem.AuditOutside:       "is about an audit log: tests of audit",

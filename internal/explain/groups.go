@@ -24,7 +24,7 @@ var groups = []group{
 		problem.PlatformMissing, problem.AdmissionUnsupported, problem.FluxSource, problem.ESOAdvisory, problem.UpgradeTooFar, problem.ESOVersionUnknown,
 		problem.FeatureUnsupported, problem.TrimUnsupported,
 		problem.ProviderKind, problem.ProviderUnknown, problem.ReleaseTooOld, problem.ProviderAuth, problem.ProviderOwnIdentity, problem.ProviderPlaintext,
-		problem.AudienceMissing, problem.AudienceAPIServer, problem.AudienceTooMany, problem.TokenLifetime, problem.AdmissionWriters, problem.SameClusterSecrets,
+		problem.AudienceMissing, problem.AudienceAPIServer, problem.AudienceTooMany, problem.TokenLifetime, problem.AdmissionWriters, problem.AdmissionExemption, problem.SameClusterSecrets,
 		problem.NetworkMissing, problem.NetworkUnsupported, problem.NetworkWide,
 		problem.PatternInvalid, problem.PolicyLabelProtected, problem.IdentityInvalid, problem.ServiceAccountTooLong,
 	}},
@@ -53,6 +53,7 @@ var groups = []group{
 	}},
 	{"The proof: what leaves it open", []problem.Rule{
 		problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired, problem.AllowUnused,
+		problem.ExemptionOpen, problem.ExemptionUnknown, problem.ExemptionOver,
 	}},
 	{"Audit logs and their policies", []problem.Rule{
 		problem.AuditRequester, problem.AuditOutside, problem.AuditAudience, problem.AuditRefused, problem.AuditUnused,

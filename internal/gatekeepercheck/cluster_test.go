@@ -68,7 +68,7 @@ func render(t testing.TB, replace ...string) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replace = append(replace, "admission: {", "admission: {engine: Gatekeeper, ")
+	replace = append(replace, "  admission:\n", "  admission:\n    engine: Gatekeeper\n")
 	spec := filepath.Join(t.TempDir(), "spec.yaml")
 	if err := os.WriteFile(spec, []byte(strings.NewReplacer(replace...).Replace(string(text))), 0o600); err != nil {
 		t.Fatal(err)

@@ -57,6 +57,7 @@ const (
 	AudienceTooMany       Rule = "audience-too-many"
 	TokenLifetime         Rule = "token-lifetime"
 	AdmissionWriters      Rule = "admission-writers"
+	AdmissionExemption    Rule = "admission-exemption"
 	SameClusterSecrets    Rule = "same-cluster-secrets"
 	NetworkMissing        Rule = "network-missing"
 	NetworkUnsupported    Rule = "network-unsupported"
@@ -141,6 +142,9 @@ const (
 	AllowInvalid     Rule = "allow-invalid"
 	AllowExpired     Rule = "allow-expired"
 	AllowUnused      Rule = "allow-unused"
+	ExemptionOpen    Rule = "exemption-open"
+	ExemptionUnknown Rule = "exemption-unknown"
+	ExemptionOver    Rule = "exemption-over"
 
 	// Audit logs and their policies.
 	AuditRequester     Rule = "audit-requester"
@@ -219,6 +223,7 @@ var rules = map[Rule]Info{
 	AudienceAPIServer:     {Error, "a token for another server is never valid at the API server"},
 	AudienceTooMany:       {Error, "a token has at most four audiences"},
 	AdmissionWriters:      {Error, "those who may change the fence are those who deliver it"},
+	AdmissionExemption:    {Error, "a policy is lifted for somebody, somewhere, and only where that can be"},
 	TokenLifetime:         {Error, "no provider asks for tokens that live longer than admission allows"},
 	SameClusterSecrets:    {Error, "a store of this same cluster names the Secrets that it may read"},
 	NetworkMissing:        {Error, "what External Secrets Operator has to reach is stated where it does not follow"},
@@ -300,6 +305,9 @@ var rules = map[Rule]Info{
 	AllowInvalid:     {Error, "what is accepted has a rule, a reason and an end"},
 	AllowExpired:     {Error, "what is accepted is not accepted for ever"},
 	AllowUnused:      {Warning, "what is accepted is there"},
+	ExemptionOpen:    {Warning, "what policies let through all the same is known, and ends"},
+	ExemptionUnknown: {Error, "a policy lets nothing through that no specification states"},
+	ExemptionOver:    {Warning, "an exemption that is over is taken out"},
 
 	AuditRequester:     {Error, "nobody but the operator was given a token of a fenced service account"},
 	AuditOutside:       {Error, "the operator was given tokens of fenced service accounts only"},

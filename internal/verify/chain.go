@@ -67,11 +67,17 @@ func (w *world) account(f Fence) problem.List {
 		report(problem.FencedSecrets, token.At, "", "Secret "+token.Namespace+"/"+token.Name+" holds a token of fenced service account "+f.String()+", without end", "delete the Secret")
 	}
 	running := w.running[f.Account]
+	var lifted *Exemption
 	if len(running) > 0 && w.policies.closes(closingPod, w.eso) != nil {
-		running = nil
+		if lifted = w.exempts(closingPod, rbac.Subject{}, f.Account); lifted == nil {
+			running = nil
+		}
 	}
 	for _, run := range running {
 		report(problem.FencedPod, run.At, "", run.Kind+" "+run.Namespace+"/"+run.Name+" runs as fenced service account "+f.String(), "give it a service account of its own")
+		if lifted != nil {
+			w.through(&found[len(found)-1], []*Exemption{lifted})
+		}
 	}
 	return found
 }

@@ -87,6 +87,8 @@ type spoils struct {
 	operators []rbac.Subject
 	first     *move // the plainest way
 	others    []*move
+	open      bool         // something of it without any exemption
+	lifted    []*Exemption // by which the rest is
 }
 
 // foreign is what somebody else can come by with what one finding is about.
@@ -104,6 +106,9 @@ func (p *prover) foreign(s rbac.Subject, f *finding) (problem.Problem, bool) {
 	}
 	if lines := p.unfencing(got); lines != nil {
 		found.Because, found.Hint = append(found.Because, lines...), "name in the Platform's admission.writers who delivers the fence, so that nobody else takes it away; or "+takeAway
+	}
+	if !got.open {
+		p.through(&found, got.lifted)
 	}
 	if m.rule != problem.MintAny && m.via[0].Everywhere && p.runsElsewhere(s) {
 		found.Severity = problem.Warning // an operator of the whole cluster has much by its nature
@@ -130,6 +135,14 @@ func (p *prover) spoilsOf(f *finding) spoils {
 		} else {
 			got.others = append(got.others, m)
 		}
+		got.open = got.open || len(operators) > 0
+		for _, f := range fences {
+			if e := p.letsThrough(m, f); e != nil {
+				got.lifted = append(got.lifted, e)
+			} else {
+				got.open = true
+			}
+		}
 		got.fences, got.operators = append(got.fences, fences...), append(got.operators, operators...)
 	}
 	return got
@@ -152,7 +165,7 @@ func (p *prover) fencesOf(m *move) []*Fence {
 	if policy == nil {
 		return all
 	}
-	open := slices.DeleteFunc(all, func(f *Fence) bool { return p.unfences(f, m) == nil })
+	open := slices.DeleteFunc(all, func(f *Fence) bool { return p.unfences(f, m) == nil && p.letsThrough(m, f) == nil })
 	if len(open) == 0 {
 		p.close(m.rule, policy)
 	}
@@ -375,6 +388,8 @@ type writer struct {
 	who   []string
 	lines []string
 	spare bool // all are operators of the whole cluster
+	// lifted are the exemptions by which they may; nil for one who may without.
+	lifted []*Exemption
 }
 
 // writable say what the rules are about that are broken by being able to write.
@@ -404,6 +419,7 @@ func (l *writers) note(p *prover, s rbac.Subject, f *finding) {
 			l.order = append(l.order, known)
 		}
 		known.via = append(known.via, m.via[0])
+		known.lifted = append(known.lifted, p.storesLifted(m))
 		known.spare = known.spare && m.rule == problem.NamespaceWritable && p.runsElsewhere(s)
 		if who := s.String(); len(known.who) == 0 || known.who[len(known.who)-1] != who { // they come one after the other
 			known.who = append(known.who, who)
@@ -417,6 +433,9 @@ func (l *writers) problems() problem.List {
 		found := problem.Problem{
 			Rule: w.rule, Position: l.changeAt(w.via[0].hold), Because: w.lines, Hint: foreignHints[w.rule],
 			Message: some(w.who) + " " + writable[w.rule][0] + " " + where(w.via) + writable[w.rule][1],
+		}
+		if !slices.Contains(w.lifted, nil) {
+			l.through(&found, w.lifted)
 		}
 		if w.spare {
 			found.Severity = problem.Warning

@@ -49,16 +49,22 @@ func (ps *policies) closesFor(c closing, eso []rbac.Subject, s rbac.Subject) *in
 	if c == notClosed {
 		return nil
 	}
-	if !ps.looked {
-		ps.counted, ps.looked = recognize(ps.objects), true
-	}
-	for i := range ps.counted {
-		r := &ps.counted[i]
+	all := ps.recognized()
+	for i := range all {
+		r := &all[i]
 		if slices.Contains(r.closings, c) && r.aboutESO(eso) && !slices.Contains(r.writers, s.Username()) && r.serves(ps.servers) && ps.rests(c) {
 			return r.object
 		}
 	}
 	return nil
+}
+
+// recognized are the policies that count.
+func (ps *policies) recognized() []recognized {
+	if !ps.looked {
+		ps.counted, ps.looked = recognize(ps.objects), true
+	}
+	return ps.counted
 }
 
 // The policies ask the authorizer for grants of resources that nothing serves:

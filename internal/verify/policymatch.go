@@ -43,6 +43,7 @@ type recognized struct {
 	home       string   // ESO's namespace, where it is about that, or ""
 	writers    []string // whom it is not about
 	providers  []entry  // what stores may say
+	exemptions []Exemption
 }
 
 // recognize finds the policies that count, and can fire.
@@ -54,12 +55,16 @@ func recognize(objects []*inventory.Object) []recognized {
 		}
 		spec, providers := withoutProviders(o.Map("spec"))
 		for _, name := range sortedKeys(known) {
+			spec, exemptions := withoutExemptions(spec, name)
 			if filled, ok := match(template(name), normal(spec)); ok {
 				list, _ := readLiteral(filled["writers"])
 				named, _ := textsOf(list)
+				for i := range exemptions {
+					exemptions[i].object = o
+				}
 				found = append(found, recognized{
 					object: o, closings: known[name], principals: quoted(filled["principals"]), account: filled["account"],
-					controller: unquoted(filled["controller"]), home: unquoted(filled["home"]), writers: named, providers: providers,
+					controller: unquoted(filled["controller"]), home: unquoted(filled["home"]), writers: named, providers: providers, exemptions: exemptions,
 				})
 			}
 		}
@@ -255,6 +260,9 @@ func (r *recognized) aboutESO(eso []rbac.Subject) bool {
 		return false
 	}
 	for _, s := range eso {
+		if slices.ContainsFunc(r.exemptions, func(e Exemption) bool { return !e.spares(s) }) {
+			return false // nothing exempts the operator itself
+		}
 		if len(r.principals) > 0 && !slices.Contains(r.principals, s.Username()) {
 			return false
 		}

@@ -58,14 +58,18 @@ func (p *prover) keptOut(m *move) bool {
 // storesClosed is the policy that keeps stores to the catalogue wherever a right
 // to write them holds; nil where it does not.
 func (p *prover) storesClosed(h *hold) *inventory.Object {
-	policy := p.policies.closes(closingStores, p.eso)
-	if policy == nil || h.Everywhere || !p.isTenants(h.Namespace) {
+	if !p.keepsStores(h) || p.exempts(closingStores, h.owner.subject, Account{Namespace: h.Namespace}) != nil {
 		return nil
 	}
-	if !p.isOperators(h.Namespace) && p.labelled[h.Namespace] && p.unlabels(h.Namespace) {
-		return nil
+	return p.policies.closes(closingStores, p.eso)
+}
+
+// keepsStores tells whether a policy does, but for whom it is lifted for.
+func (p *prover) keepsStores(h *hold) bool {
+	if p.policies.closes(closingStores, p.eso) == nil || h.Everywhere || !p.isTenants(h.Namespace) {
+		return false
 	}
-	return policy
+	return p.isOperators(h.Namespace) || !p.labelled[h.Namespace] || !p.unlabels(h.Namespace)
 }
 
 // isTenants tells whether the policies know a namespace as a tenant's.

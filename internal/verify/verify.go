@@ -11,6 +11,7 @@ package verify
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
@@ -41,6 +42,11 @@ type Input struct {
 	WritesMoved bool
 	// Network says who may open the network of ESO's pods; nil: nobody asked for that.
 	Network *Network
+	// Exemptions are what policies are meant to let through all the same; with
+	// Specified, all there are.
+	Exemptions []Exemption
+	// Today says which of them are over; the zero time: none is.
+	Today time.Time
 	// Observing says that nothing is enforced yet: what is open is a warning.
 	Observing bool
 }
@@ -114,7 +120,7 @@ func Check(in Input) *Report {
 			Hint:    "name its Platform with --platform, or the account with --requester, or add its Deployment to the input",
 		})
 	}
-	for _, found := range []func(*world) problem.List{minted, closedToOthers, chain, stores, pushes, residual, networks} {
+	for _, found := range []func(*world) problem.List{minted, closedToOthers, chain, stores, pushes, residual, networks, exemptions} {
 		report.Problems = append(report.Problems, found(w)...)
 	}
 	report.Closed = w.closed
@@ -180,6 +186,7 @@ var powers = map[problem.Rule]Power{
 	problem.ForeignReach: Mint, problem.OperatorOpen: Mint, problem.OperatorSecond: Mint, problem.OperatorVersion: Mint, problem.FencedIdentity: Mint,
 	problem.StoreWritable: Mint, problem.StoreUnsafe: Mint, problem.StoreAudience: Mint,
 	problem.StoreOwnIdentity: Mint, problem.SharedStoreOpen: Mint, problem.IdentityShared: Mint, problem.OperatorIdentity: Mint,
+	problem.ExemptionOpen: Mint, problem.ExemptionUnknown: Mint,
 	problem.WriteSecrets: Write, problem.ReadSecrets: Read, problem.PushOpen: Read,
 }
 
