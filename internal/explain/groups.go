@@ -52,7 +52,7 @@ var groups = []group{
 		problem.PushOpen, problem.WriteSecrets, problem.ReadSecrets,
 	}},
 	{"The proof: what leaves it open", []problem.Rule{
-		problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired, problem.AllowUnused,
+		problem.GatekeeperUnseen, problem.GatekeeperInactive, problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired, problem.AllowUnused,
 	}},
 	{"Audit logs and their policies", []problem.Rule{
 		problem.AuditRequester, problem.AuditOutside, problem.AuditAudience, problem.AuditRefused, problem.AuditUnused,

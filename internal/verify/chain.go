@@ -67,7 +67,7 @@ func (w *world) account(f Fence) problem.List {
 		report(problem.FencedSecrets, token.At, "", "Secret "+token.Namespace+"/"+token.Name+" holds a token of fenced service account "+f.String()+", without end", "delete the Secret")
 	}
 	running := w.running[f.Account]
-	if len(running) > 0 && w.policies.closes(closingPod, w.eso) != nil {
+	if len(running) > 0 && w.policies.closes(closingPod, w.eso, f.Namespace) != nil {
 		running = nil
 	}
 	for _, run := range running {
@@ -106,12 +106,12 @@ func orNone(text string) string {
 // be used against the API server. Bindings that were reported for the
 // whole namespace are not told of again.
 func (w *world) reportFenced(reported map[rbac.Ref]bool) {
-	if w.policies.closes(closingAudience, w.eso) != nil {
-		return
-	}
 	index := map[rbac.Ref]int{}
 	for i := range w.fences {
 		f := &w.fences[i]
+		if w.policies.closes(closingAudience, w.eso, f.Namespace) != nil {
+			continue
+		}
 		for grant := range w.heldBy(f) {
 			if _, known := index[grant.Binding]; known || reported[grant.Binding] {
 				continue
