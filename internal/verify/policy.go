@@ -252,7 +252,7 @@ func (w *world) close(rule problem.Rule, policy *inventory.Object) {
 		}
 	}
 	if slices.Contains(w.policies.assumed, policy) {
-		w.policies.resting = append(w.policies.resting, string(rule)+" is closed by "+policy.Kind+" "+policy.Name+" only if it is")
+		w.policies.resting = append(w.policies.resting, string(rule)+" is closed by "+policy.Kind+" "+policy.Name+" only if it is asked")
 		return
 	}
 	w.closed = append(w.closed, Closed{Rule: rule, Policy: *policy})
