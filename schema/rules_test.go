@@ -34,7 +34,7 @@ var proven = []problem.Rule{
 	problem.FencedRole, problem.FencedIdentity, problem.FencedPod, problem.FencedSecrets, problem.StoreOwnIdentity,
 	problem.SharedStoreOpen, problem.OperatorIdentity, problem.StoreUnsafe, problem.StoreAudience, problem.StoreWritable,
 	problem.StoreUnfenced, problem.StoreAccountMissing, problem.StoreCannotMint, problem.MintUnexplained, problem.WriteSecrets,
-	problem.ReadSecrets, problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired,
+	problem.ReadSecrets, problem.GatekeeperUnseen, problem.GatekeeperInactive, problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired,
 	problem.AllowUnused, problem.ExemptionOpen, problem.ExemptionUnknown, problem.ExemptionOver,
 }
 

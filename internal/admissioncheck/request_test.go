@@ -49,8 +49,8 @@ var (
 	webhook        = account("eso", "external-secrets-webhook")
 	certController = account("eso", "blue-cert-controller")
 	otherESO       = account("eso-green", "green-external-secrets")
-	debugger       = person("debugger")                // whom exemptions are for
-	debugging      = person("bob", "debuggers")        // the same, by a group
+	debugger       = person("debugger")          // whom exemptions are for
+	debugging      = person("bob", "debuggers")  // the same, by a group
 	member         = person("alice", "web-devs") // with edit or admin in web
 	administrator  = person("root", user.SystemPrivilegedGroup)
 	kubelet        = person("system:node:one", user.NodesGroup)

@@ -40,6 +40,10 @@ func loadChart(folder string) (*chart.Chart, error) {
 
 // render returns what Helm makes of the chart's templates, or of only those named, by the template's path.
 func render(c *chart.Chart, release string, values map[string]any, templates ...string) (map[string]string, error) {
+	return renderIn(c, release, namespace, values, templates...)
+}
+
+func renderIn(c *chart.Chart, release, namespace string, values map[string]any, templates ...string) (map[string]string, error) {
 	part := *c
 	if len(templates) > 0 {
 		part.Templates = nil

@@ -8,7 +8,8 @@
 // "```yaml tenants/web.yaml", but for those of a console. A side without a
 // Platform of its own is read beside PlatformYAML. The examples of the proof's
 // rules are objects of Kubernetes: they are added to what PlatformYAML and
-// TenantYAML are rendered to, without admission policies, where an object of the same kind and name takes
+// TenantYAML are rendered to, without admission policies (those about Gatekeeper: with
+// it as the engine), where an object of the same kind and name takes
 // the place of the rendered one, and kustomize's "$patch: delete" removes it.
 package explain
 
@@ -53,6 +54,9 @@ var PlatformYAML string
 
 // withoutAdmission ends PlatformYAML for the proof's examples.
 const withoutAdmission = "  admission: {engine: none}\n"
+
+// withGatekeeper ends it for the examples that are about Gatekeeper.
+const withGatekeeper = "  admission: {engine: Gatekeeper}\n"
 
 // TenantYAML is the tenant of the proof's examples.
 //

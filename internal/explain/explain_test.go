@@ -57,6 +57,7 @@ var withoutExample = map[problem.Rule]string{
 var beside = map[problem.Rule]map[problem.Rule]string{
 	problem.UpgradeTooFar:      {problem.ESOAdvisory: "releases as old as these have some"},
 	problem.MintBootstrapToken: {problem.WriteSecrets: "no tenant has a store in kube-system"},
+	problem.GatekeeperInactive: {problem.MintTokenSecret: "what the Constraint would refuse"},
 	problem.ForeignReach:       {problem.MintTokenSecret: "the operator makes Secrets there, and can be the account, too"},
 	problem.RequesterUnknown: {
 		problem.ForeignSubject:  "who is not known to be the operator is somebody else",

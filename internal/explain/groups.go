@@ -52,7 +52,7 @@ var groups = []group{
 		problem.PushOpen, problem.WriteSecrets, problem.ReadSecrets,
 	}},
 	{"The proof: what leaves it open", []problem.Rule{
-		problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired, problem.AllowUnused,
+		problem.GatekeeperUnseen, problem.GatekeeperInactive, problem.RequesterUnknown, problem.RBACOpen, problem.AllowInvalid, problem.AllowExpired, problem.AllowUnused,
 		problem.ExemptionOpen, problem.ExemptionUnknown, problem.ExemptionOver,
 	}},
 	{"Audit logs and their policies", []problem.Rule{

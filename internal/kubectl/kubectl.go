@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"slices"
 	"strings"
 	"time"
 
@@ -107,14 +106,24 @@ func (c Client) Output(ctx context.Context, limit int64, args ...string) ([]byte
 const maxNames = 4 << 20
 
 // Serves lists those of the resources, such as roles.rbac.authorization.k8s.io,
-// that the cluster serves: asking for another one is an error of kubectl's.
+// that the cluster serves: asking for another one is an error of kubectl's. With
+// *.constraints.gatekeeper.sh, it lists all of a group.
 func (c Client) Serves(ctx context.Context, resources []string) ([]string, error) {
 	out, err := c.Output(ctx, maxNames, "api-resources", "--verbs=list", "--output=name")
 	if err != nil {
 		return nil, err
 	}
 	served := strings.Fields(string(out))
-	return slices.DeleteFunc(slices.Clone(resources), func(r string) bool { return !slices.Contains(served, r) }), nil
+	var all []string
+	for _, r := range resources {
+		group, whole := strings.CutPrefix(r, "*")
+		for _, name := range served {
+			if name == r || whole && strings.HasSuffix(name, group) {
+				all = append(all, name)
+			}
+		}
+	}
+	return all, nil
 }
 
 // tail keeps the end of what is written to it.

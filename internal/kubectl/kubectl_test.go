@@ -59,9 +59,9 @@ func TestMissing(t *testing.T) {
 
 // TestServes: only what the cluster has is asked for, since kubectl fails for the rest.
 func TestServes(t *testing.T) {
-	fake(t, `printf 'pods\nroles.rbac.authorization.k8s.io\n'`)
-	got, err := Client{}.Serves(t.Context(), []string{"pods", "secretstores.external-secrets.io"})
-	if err != nil || !slices.Equal(got, []string{"pods"}) {
+	fake(t, `printf 'pods\nroles.rbac.authorization.k8s.io\na-mint.constraints.gatekeeper.sh\nb.constraints.gatekeeper.sh\nconstraints.gatekeeper.sh\n'`)
+	got, err := Client{}.Serves(t.Context(), []string{"pods", "secretstores.external-secrets.io", "*.constraints.gatekeeper.sh"})
+	if err != nil || !slices.Equal(got, []string{"pods", "a-mint.constraints.gatekeeper.sh", "b.constraints.gatekeeper.sh"}) {
 		t.Errorf("%q, error %v", strings.Join(got, " "), err)
 	}
 }

@@ -137,14 +137,16 @@ const (
 	ReadSecrets         Rule = "read-secrets"
 
 	// The proof: what leaves it open.
-	RequesterUnknown Rule = "requester-unknown"
-	RBACOpen         Rule = "rbac-open"
-	AllowInvalid     Rule = "allow-invalid"
-	AllowExpired     Rule = "allow-expired"
-	AllowUnused      Rule = "allow-unused"
-	ExemptionOpen    Rule = "exemption-open"
-	ExemptionUnknown Rule = "exemption-unknown"
-	ExemptionOver    Rule = "exemption-over"
+	GatekeeperUnseen   Rule = "gatekeeper-unseen"
+	GatekeeperInactive Rule = "gatekeeper-inactive"
+	RequesterUnknown   Rule = "requester-unknown"
+	RBACOpen           Rule = "rbac-open"
+	AllowInvalid       Rule = "allow-invalid"
+	AllowExpired       Rule = "allow-expired"
+	AllowUnused        Rule = "allow-unused"
+	ExemptionOpen      Rule = "exemption-open"
+	ExemptionUnknown   Rule = "exemption-unknown"
+	ExemptionOver      Rule = "exemption-over"
 
 	// Audit logs and their policies.
 	AuditRequester     Rule = "audit-requester"
@@ -299,6 +301,9 @@ var rules = map[Rule]Info{
 	PushOpen:            {Error, "what is pushed is a Secret that somebody named, and no token"},
 	WriteSecrets:        {Warning, "the operator writes Secrets in tenants' namespaces only"},
 	ReadSecrets:         {Warning, "it is known which Secrets the operator reads"},
+
+	GatekeeperUnseen:   {Error, "where the fence rests on Gatekeeper, it is known whether it is asked"},
+	GatekeeperInactive: {Warning, "the Constraints of the fence refuse what they are there to refuse"},
 
 	RequesterUnknown: {Error, "it is known which service accounts are the operator's"},
 	RBACOpen:         {Error, "every role that is bound is there to be read"},

@@ -85,6 +85,9 @@ func expected(in verify.Input) []problem.Rule {
 	if !in.WritesMoved {
 		rules = append(rules, problem.WriteSecrets)
 	}
+	if slices.ContainsFunc(in.Objects, func(o inventory.Object) bool { return o.Kind == "ConstraintTemplate" }) {
+		rules = append(rules, problem.GatekeeperUnseen) // Gatekeeper itself is not rendered
+	}
 	if in.Observing {
 		rules = append(rules, problem.MintAny) // ESO's role is as upstream has it
 	}

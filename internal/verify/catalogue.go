@@ -51,8 +51,16 @@ func withoutProviders(spec map[string]any) (rest map[string]any, providers []ent
 // its own, and leave to the tenant only what is the tenant's.
 func readEntry(expression string) (entry, bool) {
 	value, ok := readLiteral(expression)
+	if !ok {
+		return entry{}, false
+	}
+	return entryOf(value)
+}
+
+// entryOf is readEntry of a value.
+func entryOf(value any) (entry, bool) {
 	fields, is := value.(map[string]any)
-	if !ok || !is || len(fields) != 6 {
+	if !is || len(fields) != 6 {
 		return entry{}, false
 	}
 	kind, _ := fields["kind"].(string)

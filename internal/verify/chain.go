@@ -68,7 +68,7 @@ func (w *world) account(f Fence) problem.List {
 	}
 	running := w.running[f.Account]
 	var lifted *Exemption
-	if len(running) > 0 && w.policies.closes(closingPod, w.eso) != nil {
+	if len(running) > 0 && w.policies.closes(closingPod, w.eso, f.Namespace) != nil {
 		if lifted = w.exempts(closingPod, rbac.Subject{}, f.Account); lifted == nil {
 			running = nil
 		}
@@ -112,12 +112,12 @@ func orNone(text string) string {
 // be used against the API server. Bindings that were reported for the
 // whole namespace are not told of again.
 func (w *world) reportFenced(reported map[rbac.Ref]bool) {
-	if w.policies.closes(closingAudience, w.eso) != nil {
-		return
-	}
 	index := map[rbac.Ref]int{}
 	for i := range w.fences {
 		f := &w.fences[i]
+		if w.policies.closes(closingAudience, w.eso, f.Namespace) != nil {
+			continue
+		}
 		for grant := range w.heldBy(f) {
 			if _, known := index[grant.Binding]; known || reported[grant.Binding] {
 				continue

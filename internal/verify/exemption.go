@@ -50,6 +50,43 @@ var exemptedNames = map[string]string{
 	"reference":    "object.metadata.?name.orValue('')",
 }
 
+// exemptedPaths are the same in what Gatekeeper is sent.
+var exemptedPaths = map[string][]any{
+	"minter":       {"name"},
+	"pod":          {"object", "spec", "serviceAccountName"},
+	"token-secret": {"object", "metadata", "annotations", "kubernetes.io/service-account.name"},
+	"store":        {"object", "metadata", "name"},
+	"reference":    {"object", "metadata", "name"},
+}
+
+// constraintExemptions are those among a Constraint's parameters, and whether all
+// are as a Platform states them. The Rego exempts no operator.
+func constraintExemptions(c *inventory.Object, policy string, operators []string) (all []Exemption, fine bool) {
+	parameters := c.Map("spec", "parameters")
+	if parameters["exemptions"] == nil && parameters["exempt"] == nil {
+		return nil, true
+	}
+	list, isList := parameters["exemptions"].([]any)
+	if path, may := exemptedPaths[policy]; !may || !isList || len(list) == 0 || !equal(parameters["exempt"], path) {
+		return nil, false
+	}
+	for _, item := range list {
+		e := Exemption{Name: inventory.Text(item, "name"), Policy: policy, not: operators, object: c}
+		until, err := time.Parse(time.RFC3339, inventory.Text(item, "until"))
+		if err != nil || e.Name == "" || size(item) != 6 {
+			return nil, false
+		}
+		e.Until = until
+		for key, into := range map[string]*[]string{"users": &e.Users, "groups": &e.Groups, "namespaces": &e.Namespaces, "names": &e.Names} {
+			if *into, fine = textsOf(inventory.Get(item, key)); !fine {
+				return nil, false
+			}
+		}
+		all = append(all, e)
+	}
+	return all, true
+}
+
 // withoutExemptions takes the exemptions out of a policy's spec.
 func withoutExemptions(spec map[string]any, policy string) (map[string]any, []Exemption) {
 	name, may := exemptedNames[policy]
@@ -107,9 +144,9 @@ func (w *world) exempts(c closing, s rbac.Subject, account Account) *Exemption {
 	if slices.Contains(w.eso, s) {
 		return nil
 	}
-	all := w.policies.recognized()
-	for i := range all {
-		r := &all[i]
+	w.policies.look()
+	for i := range w.policies.counted {
+		r := &w.policies.counted[i]
 		if !slices.Contains(r.closings, c) {
 			continue
 		}
@@ -131,7 +168,7 @@ func (p *prover) letsThrough(m *move, f *Fence) *Exemption {
 	if m.rule == problem.MintExec || m.rule == problem.MintNodeProxy {
 		c = closingPod // there would be no pod to get into
 	}
-	if c == notClosed || p.policies.closes(c, p.eso) == nil || p.unfences(f, m) != nil {
+	if c == notClosed || p.closes(c, f.Namespace, rbac.Subject{}) == nil || p.unfences(f, m) != nil {
 		return nil
 	}
 	return p.exempts(c, m.via[0].owner.subject, f.Account)
@@ -141,7 +178,7 @@ func (p *prover) letsThrough(m *move, f *Fence) *Exemption {
 // catalogue; nil where there is none, or they are not kept anyway.
 func (p *prover) storesLifted(m *move) *Exemption {
 	h := m.via[0].hold
-	if m.rule != problem.StoreWritable || !p.keepsStores(h) {
+	if m.rule != problem.StoreWritable || p.keepsStores(h) == nil {
 		return nil
 	}
 	return p.exempts(closingStores, h.owner.subject, Account{Namespace: h.Namespace})
@@ -262,6 +299,18 @@ func exemptions(w *world) problem.List {
 		for i := range all {
 			all[i].object = o
 			found = append(found, w.lift(&all[i]))
+		}
+	}
+	for _, kind := range sortedKeys(w.policies.keepers.constraints) {
+		for _, c := range w.policies.keepers.constraints[kind] {
+			for _, policy := range sortedKeys(exemptedPaths) {
+				these, _ := constraintExemptions(c, policy, nil)
+				for i := range these {
+					if strings.HasSuffix(c.Name, "-"+policy) {
+						found = append(found, w.lift(&these[i]))
+					}
+				}
+			}
 		}
 	}
 	return found

@@ -13,7 +13,7 @@ import (
 )
 
 // lentWorld is a fence of one tenant, with exemptions from its policies, and roles of people beside it.
-func lentWorld(t *testing.T, exemptions string) (string, verify.Input) {
+func lentWorld(t *testing.T, engine, exemptions string) (string, verify.Input) {
 	t.Helper()
 	return renderedText(t, schema.Source{File: "platform.yaml", Data: []byte(`apiVersion: eso-tenant.dev/v1alpha1
 kind: Platform
@@ -24,6 +24,7 @@ spec:
   tenantPolicy: {memberKinds: [User, Group, ServiceAccount]}
   providers: {vault: {audiences: [vault], vault: {server: "https://vault.example.com", auth: {kubernetes: {}}}}}
   admission:
+    engine: ` + engine + `
     exemptions:
       debug: {` + exemptions + `, namespaces: [web], reason: logins fail and nobody knows why}
 ---
@@ -66,7 +67,7 @@ func TestExemptions(t *testing.T) {
 		"a user's": {
 			exemption: `policy: minter, users: [jane], names: [vault-access-sa], until: "2027-03-31"`, verdict: verify.Accepted,
 			want: []string{
-				"exemption-open warning platform.yaml:11:7 lets user jane through in web, for vault-access-sa, until 2027-03-31: logins fail and nobody knows why",
+				"exemption-open warning platform.yaml:12:7 lets user jane through in web, for vault-access-sa, until 2027-03-31: logins fail and nobody knows why",
 				"foreign-mint warning user jane may mint tokens of fenced service account web/vault-access-sa",
 				"foreign-mint warning group devs may mint tokens of fenced service account web/vault-access-sa", // jane may be in it
 			},
@@ -98,7 +99,7 @@ func TestExemptions(t *testing.T) {
 		},
 		"over": {
 			exemption: `policy: minter, users: [jane], names: [vault-access-sa], until: "2027-03-31"`, today: "2027-04-01", verdict: verify.Proven,
-			want: []string{"exemption-over warning platform.yaml:11:7 ended on 2027-03-31"},
+			want: []string{"exemption-over warning platform.yaml:12:7 ended on 2027-03-31"},
 		},
 		"one that the specification does not have": {
 			exemption: `policy: minter, users: [jane], names: [vault-access-sa], until: "2027-03-31"`, forget: true, verdict: verify.Breached,
@@ -153,8 +154,8 @@ func TestExemptions(t *testing.T) {
 			exemption: `policy: reference, names: [odd], until: "2027-03-31"`, verdict: verify.Accepted, want: []string{"exemption-open warning anybody"},
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			text, in := lentWorld(t, tc.exemption)
+		tried := func(t *testing.T, engine, beside string) {
+			text, in := lentWorld(t, engine, tc.exemption)
 			if tc.edit != nil {
 				if edited := tc.edit(text); edited != text {
 					text = edited
@@ -162,7 +163,7 @@ func TestExemptions(t *testing.T) {
 					t.Fatal("nothing was edited")
 				}
 			}
-			in.Objects = objects(t, "rendered.yaml", text+tc.add)
+			in.Objects = objects(t, "rendered.yaml", text+tc.add+beside)
 			if tc.today != "" {
 				in.Today = day(tc.today)
 			}
@@ -189,7 +190,11 @@ func TestExemptions(t *testing.T) {
 			for _, p := range left {
 				t.Errorf("said as well: %s %s %s %q", p.Rule, p.SeverityOf(), p.Message, p.Because)
 			}
-		})
+		}
+		t.Run(name, func(t *testing.T) { tried(t, "ValidatingAdmissionPolicy", "") })
+		if tc.edit == nil { // the edits are of CEL
+			t.Run(name+", by Gatekeeper", func(t *testing.T) { tried(t, "Gatekeeper", installed(t)) })
+		}
 	}
 }
 
@@ -212,7 +217,7 @@ func fits(p problem.Problem, want string) bool {
 
 // TestExemptionsOfWhoMints: who is exempt is among those who come by a token.
 func TestExemptionsOfWhoMints(t *testing.T) {
-	text, in := lentWorld(t, `policy: minter, users: ["system:serviceaccount:ci:ci"], names: [vault-access-sa], until: "2027-03-31"`)
+	text, in := lentWorld(t, "ValidatingAdmissionPolicy", `policy: minter, users: ["system:serviceaccount:ci:ci"], names: [vault-access-sa], until: "2027-03-31"`)
 	in.Objects = objects(t, "rendered.yaml", text)
 	refused := func(account string) map[string]bool {
 		all := map[string]bool{}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 	"github.com/eso-tenant/eso-tenant/internal/rbac"
 )
@@ -161,11 +162,14 @@ func (p *prover) fencesOf(m *move) []*Fence {
 	if len(all) == 0 || fenceClosings[m.rule] == notClosed {
 		return all
 	}
-	policy := p.policies.closes(fenceClosings[m.rule], p.eso)
-	if policy == nil {
-		return all
-	}
-	open := slices.DeleteFunc(all, func(f *Fence) bool { return p.unfences(f, m) == nil && p.letsThrough(m, f) == nil })
+	var policy *inventory.Object
+	open := slices.DeleteFunc(all, func(f *Fence) bool {
+		closed := p.closes(fenceClosings[m.rule], f.Namespace, rbac.Subject{})
+		if closed != nil {
+			policy = closed
+		}
+		return closed != nil && p.unfences(f, m) == nil && p.letsThrough(m, f) == nil
+	})
 	if len(open) == 0 {
 		p.close(m.rule, policy)
 	}

@@ -43,6 +43,7 @@ const (
 	attestTokens
 	changeAdmission
 	changeNamespaces
+	changeNamespaceParts
 	changeCRDs
 	changeStores
 	changePushSecrets
@@ -54,8 +55,8 @@ const (
 // need is what a rule has to allow: one of the verbs on one of the resources.
 type need struct {
 	group            string
-	verbs, resources []string
-	clusterWide      bool // these objects are in no namespace: a RoleBinding gives nothing of them
+	verbs, resources []string // nil: any of the group
+	clusterWide      bool     // these objects are in no namespace: a RoleBinding gives nothing of them
 }
 
 var (
@@ -107,12 +108,15 @@ var needs = [abilityCount][]need{
 	changeAdmission: {{"admissionregistration.k8s.io", []string{"create", "update", "patch", "delete", "deletecollection"}, []string{
 		"validatingadmissionpolicies", "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
 		"validatingwebhookconfigurations", "mutatingwebhookconfigurations",
-	}, true}},
+	}, true}, {templateGroup, changing, []string{"constrainttemplates"}, true}, {constraintGroup, changing, nil, true},
+		{syncGroup, changing, []string{"syncsets"}, true}, {configGroup, changing, []string{"configs"}, false}},
 	// A request for a Namespace counts as one in it, so a RoleBinding there gives it.
-	changeNamespaces:  {{"", replacing, []string{"namespaces"}, false}},
-	changeCRDs:        {{"apiextensions.k8s.io", replacing, []string{"customresourcedefinitions"}, true}},
-	changeStores:      {{storeGroup, writing, []string{"secretstores"}, false}, {storeGroup, writing, []string{"clustersecretstores"}, true}, {generatorGroup, writing, loggingIn, false}},
-	changePushSecrets: {{storeGroup, replacing, []string{"pushsecrets"}, false}},
+	changeNamespaces: {{"", replacing, []string{"namespaces"}, false}},
+	// These change labels, too, and a webhook for namespaces is not asked.
+	changeNamespaceParts: {{"", replacing, []string{"namespaces/status", "namespaces/finalize"}, false}},
+	changeCRDs:           {{"apiextensions.k8s.io", replacing, []string{"customresourcedefinitions"}, true}},
+	changeStores:         {{storeGroup, writing, []string{"secretstores"}, false}, {storeGroup, writing, []string{"clustersecretstores"}, true}, {generatorGroup, writing, loggingIn, false}},
+	changePushSecrets:    {{storeGroup, replacing, []string{"pushsecrets"}, false}},
 }
 
 const (
@@ -137,6 +141,9 @@ var (
 
 // metBy tells whether a rule allows it. The matching is RBAC's own.
 func (n need) metBy(rule *rbacv1.PolicyRule) bool {
+	if n.resources == nil {
+		return oneOf(rule.Verbs, n.verbs) && oneOf(rule.APIGroups, []string{n.group}) && slices.ContainsFunc(rule.Resources, func(r string) bool { return !strings.Contains(r, "/") })
+	}
 	return oneOf(rule.Verbs, n.verbs) && oneOf(rule.APIGroups, []string{n.group}) && slices.ContainsFunc(n.resources, func(resource string) bool {
 		_, subresource, has := strings.Cut(resource, "/")
 		return oneOf(rule.Resources, []string{resource}) || has && slices.Contains(rule.Resources, "*/"+subresource)

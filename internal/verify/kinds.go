@@ -5,7 +5,8 @@ import "slices"
 // Kinds tells which objects the prover looks at.
 func Kinds(group, kind string) bool {
 	switch group {
-	case "rbac.authorization.k8s.io", "external-secrets.io", "generators.external-secrets.io", "admissionregistration.k8s.io":
+	case "rbac.authorization.k8s.io", "external-secrets.io", "generators.external-secrets.io", "admissionregistration.k8s.io",
+		templateGroup, constraintGroup, configGroup, syncGroup:
 		return true
 	case "":
 		return isWorkload(group, kind) || slices.Contains([]string{"ServiceAccount", "Secret", "Namespace"}, kind)
@@ -19,7 +20,7 @@ func Kinds(group, kind string) bool {
 }
 
 // Resources are what to ask a cluster for, as resource.group, to have all objects
-// of those kinds. Secrets are not among them: the prover needs the names of token
+// of those kinds; * is all that the group has. Secrets are not among them: the prover needs the names of token
 // Secrets and nothing else of any. Nor are the objects that others of them make.
 func Resources() []string {
 	all := []string{
@@ -27,6 +28,7 @@ func Resources() []string {
 		"roles." + rbacGroup, "clusterroles." + rbacGroup, "rolebindings." + rbacGroup, "clusterrolebindings." + rbacGroup,
 		"validatingadmissionpolicies.admissionregistration.k8s.io", "validatingadmissionpolicybindings.admissionregistration.k8s.io",
 		"validatingwebhookconfigurations.admissionregistration.k8s.io",
+		"constrainttemplates." + templateGroup, "*." + constraintGroup, "configs." + configGroup, "syncsets." + syncGroup,
 		"networkpolicies.networking.k8s.io", "ciliumnetworkpolicies.cilium.io",
 	}
 	for _, resource := range []string{"secretstores", "clustersecretstores", "externalsecrets", "clusterexternalsecrets", "pushsecrets", "clusterpushsecrets"} {

@@ -31,7 +31,7 @@ func mintDirectly(p *prover) []move {
 func (p *prover) mintNamed(h *hold, account Account) move {
 	m := move{rule: problem.MintAny, via: []reason{{h, "create serviceaccounts/token of " + account.Name}}, to: []node{subject(account.subject())}}
 	m.meant = p.isESO && p.fenced[account] != nil && !h.Everywhere
-	if m.meant && p.policies.closes(closingAudience, p.eso) != nil {
+	if m.meant && p.policies.closes(closingAudience, p.eso, account.Namespace) != nil {
 		m.to = nil // its token is not taken by the API server
 	}
 	return m

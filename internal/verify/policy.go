@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -29,42 +30,161 @@ const (
 // policies are the admission policies among the objects.
 type policies struct {
 	objects []*inventory.Object
+	keepers gatekeepers
+	gates   func(*gatekeepers) ([]*gate, []flaw, string)
 	counted []recognized
 	looked  bool
-	rests   func(closing) bool // tells whether what a decision rests on holds
-	servers []string           // that stores may name; nil: not known
+	held    map[closing][]*recognized
+	flaws   []flaw              // what keeps Gatekeeper from refusing
+	unseen  string              // what of Gatekeeper is not among the objects; "" is nothing
+	resting []string            // the ways that are closed only if it is there
+	assumed []*inventory.Object // templates that close something if Gatekeeper is asked, which was not seen
+	rests   func(closing) bool  // tells whether what a decision rests on holds
+	servers []string            // that stores may name; nil: not known
 }
 
-func (ps *policies) take(o *inventory.Object) { ps.objects = append(ps.objects, o) }
-
-// closes returns the policy that takes a decision, for all of ESO's accounts,
-// and can fire; nil where there is none.
-func (ps *policies) closes(c closing, eso []rbac.Subject) *inventory.Object {
-	return ps.closesFor(c, eso, rbac.Subject{})
+func (ps *policies) take(o *inventory.Object) {
+	if !ps.keepers.take(o) {
+		ps.objects = append(ps.objects, o)
+	}
 }
 
-// closesFor is the same for a decision from which writers are left out: it
-// closes nothing for them.
-func (ps *policies) closesFor(c closing, eso []rbac.Subject, s rbac.Subject) *inventory.Object {
-	if c == notClosed {
+// closes returns the policy that takes a decision about what is in a namespace
+// ("": wherever it may be), for all of ESO's accounts, and can fire; nil where
+// there is none.
+func (ps *policies) closes(c closing, eso []rbac.Subject, namespace string) *inventory.Object {
+	r, gate := ps.find(c, eso, namespace, rbac.Subject{})
+	return ps.counts(r, gate)
+}
+
+// counts notes what rests on something that was not seen.
+func (ps *policies) counts(r *recognized, gate *gate) *inventory.Object {
+	if r == nil {
 		return nil
 	}
-	all := ps.recognized()
-	for i := range all {
-		r := &all[i]
-		if slices.Contains(r.closings, c) && r.aboutESO(eso) && !slices.Contains(r.writers, s.Username()) && r.serves(ps.servers) && ps.rests(c) {
-			return r.object
-		}
+	if gate != nil && gate.object == nil && !slices.Contains(ps.assumed, r.object) {
+		ps.assumed = append(ps.assumed, r.object)
 	}
-	return nil
+	return r.object
 }
 
-// recognized are the policies that count.
-func (ps *policies) recognized() []recognized {
-	if !ps.looked {
-		ps.counted, ps.looked = recognize(ps.objects), true
+// find is the same with the webhook that has it decide, for a decision from
+// which writers are left out: it closes nothing for them.
+func (ps *policies) find(c closing, eso []rbac.Subject, namespace string, s rbac.Subject) (*recognized, *gate) {
+	if c == notClosed {
+		return nil, nil
 	}
-	return ps.counted
+	for _, r := range ps.holding(c, eso) {
+		if slices.Contains(r.writers, s.Username()) {
+			continue
+		}
+		if !r.gated {
+			return r, nil
+		}
+		for _, gate := range r.gates {
+			if gate.looksAt(namespace) {
+				return r, gate
+			}
+		}
+	}
+	return nil, nil
+}
+
+// holding are the policies that take a decision for all of ESO's accounts,
+// wherever and about whom.
+func (ps *policies) holding(c closing, eso []rbac.Subject) []*recognized {
+	all, done := ps.held[c]
+	if done {
+		return all
+	}
+	ps.look()
+	for i := range ps.counted {
+		if r := &ps.counted[i]; slices.Contains(r.closings, c) && r.aboutESO(eso) && r.serves(ps.servers) && ps.rests(c) {
+			all = append(all, r)
+		}
+	}
+	if ps.held == nil {
+		ps.held = map[closing][]*recognized{}
+	}
+	ps.held[c] = all
+	return all
+}
+
+// look recognizes what is there, when first asked. The API server's own policies
+// come first: they rest on nothing else.
+func (ps *policies) look() {
+	if ps.looked {
+		return
+	}
+	ps.looked, ps.counted = true, recognize(ps.objects)
+	if len(ps.keepers.templates) == 0 {
+		return
+	}
+	found, flaws := ps.keepers.recognize()
+	if len(found) == 0 {
+		ps.flaws = flaws
+		return
+	}
+	gates, open, unseen := ps.gates(&ps.keepers)
+	ps.flaws, ps.unseen = slices.Concat(open, flaws), unseen
+	missing := ps.keepers.unsynced()
+	for i := range found {
+		r := &found[i]
+		if r.rego && len(missing) > 0 {
+			ps.flaws = append(ps.flaws, flaw{
+				r.object, templateKind + " " + r.object.Name + " does not know what is fenced: no SyncSet has Gatekeeper keep " + list(missing, "and"),
+				"add the SyncSet that is rendered beside it",
+			})
+			continue
+		}
+		r.gated = true
+		for _, gate := range gates {
+			if gate.covers(r) {
+				r.gates = append(r.gates, gate)
+			} else {
+				ps.flaws = append(ps.flaws, gate.flawOf(r))
+			}
+		}
+		ps.counted = append(ps.counted, *r)
+	}
+}
+
+// closes is policies.closes for what the requester does, or who of it does it:
+// nil too where it can pass Gatekeeper by.
+func (p *prover) closes(c closing, namespace string, s rbac.Subject) *inventory.Object {
+	r, gate := p.policies.find(c, p.eso, namespace, s)
+	if gate != nil && p.slips(gate, namespace) {
+		return nil
+	}
+	return p.policies.counts(r, gate)
+}
+
+// closesAll is the same for several namespaces.
+func (p *prover) closesAll(c closing, namespaces []string) (policy *inventory.Object) {
+	for _, namespace := range namespaces {
+		if policy = p.closes(c, namespace, rbac.Subject{}); policy == nil {
+			return nil
+		}
+	}
+	return policy
+}
+
+// places are the namespaces that a move is made in; "" is any.
+func (m *move) places() []string {
+	var all []string
+	for _, n := range m.to {
+		if n.kind != subjectNode || n.subject.Kind == rbac.KindServiceAccount {
+			all = append(all, cmp.Or(n.namespace, n.subject.Namespace))
+		}
+	}
+	switch {
+	case m.rule == problem.MintBootstrapToken:
+		return []string{controlPlane}
+	case len(all) == 0:
+		return []string{m.via[0].Namespace}
+	default:
+		return all
+	}
 }
 
 // The policies ask the authorizer for grants of resources that nothing serves:
@@ -130,6 +250,10 @@ func (w *world) close(rule problem.Rule, policy *inventory.Object) {
 		if c.Rule == rule && c.Policy.Name == policy.Name {
 			return
 		}
+	}
+	if slices.Contains(w.policies.assumed, policy) {
+		w.policies.resting = append(w.policies.resting, string(rule)+" is closed by "+policy.Kind+" "+policy.Name+" only if it is asked")
+		return
 	}
 	w.closed = append(w.closed, Closed{Rule: rule, Policy: *policy})
 }

@@ -37,13 +37,17 @@ var known = map[string][]closing{
 type recognized struct {
 	object     *inventory.Object
 	closings   []closing
-	principals []string // whom it is about, as ESO
-	account    string   // whose grants say what is fenced, as 'namespace', 'name'
-	controller string   // the one account of ESO that it makes an exception for, or ""
-	home       string   // ESO's namespace, where it is about that, or ""
-	writers    []string // whom it is not about
-	providers  []entry  // what stores may say
-	exemptions []Exemption
+	principals []string    // whom it is about, as ESO
+	account    string      // whose grants say what is fenced, as 'namespace', 'name'
+	controller string      // the one account of ESO that it makes an exception for, or ""
+	home       string      // ESO's namespace, where it is about that, or ""
+	writers    []string    // whom it is not about
+	providers  []entry     // what stores may say
+	needs      []request   // what Gatekeeper has to be asked about for it
+	rego       bool        // it is in Rego
+	gated      bool        // it is Gatekeeper that decides
+	gates      []*gate     // by which Gatekeeper is asked; none: it is not asked
+	exemptions []Exemption // what it lets through all the same
 }
 
 // recognize finds the policies that count, and can fire.

@@ -223,7 +223,7 @@ func (p *prover) closedBy(m *move) *inventory.Object {
 	if m.rule == problem.StoreWritable {
 		return p.storesClosed(m.via[0].hold)
 	}
-	return p.policies.closes(closings[m.rule], p.eso)
+	return p.closesAll(closings[m.rule], m.places())
 }
 
 // isRequester tells whether a subject is the requester, or a group that it is in.

@@ -224,7 +224,7 @@ var apiServers = []string{"https://kubernetes.default.svc.cluster.local", "https
 func (w *world) audiencesOf(s *store, ref reference) problem.List {
 	report := func(message, hint string) problem.List {
 		p := problem.Problem{Rule: problem.StoreAudience, Position: s.object.At, Path: ref.path + ".audiences", Message: s.String() + " " + message, Hint: hint}
-		if policy := w.policies.closes(closingAudience, w.eso); policy != nil { // nobody gets such a token, and the store does not work
+		if policy := w.policies.closes(closingAudience, w.eso, ref.account.Namespace); policy != nil { // nobody gets such a token, and the store does not work
 			w.close(problem.StoreAudience, policy)
 			p.Rule, p.Message = problem.StoreCannotMint, p.Message+"; "+policy.Kind+" "+policy.Name+" refuses them"
 		}

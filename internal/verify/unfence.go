@@ -20,7 +20,7 @@ func (p *prover) unfences(f *Fence, m *move) *hold {
 		return nil
 	}
 	for _, h := range p.pool[removeFences] {
-		if h.in(f.Namespace) && p.namesFence(h, f) && p.policies.closesFor(closingRoles, p.eso, h.owner.subject) == nil {
+		if h.in(f.Namespace) && p.namesFence(h, f) && p.closes(closingRoles, f.Namespace, h.owner.subject) == nil {
 			return h
 		}
 	}
@@ -38,11 +38,11 @@ func (w *world) namesFence(h *hold, f *Fence) bool {
 
 // unfencing says how a fence that admission keeps is taken away first.
 func (p *prover) unfencing(got spoils) []string {
-	if got.first.noToken || p.policies.closes(fenceClosings[got.first.rule], p.eso) == nil {
+	if got.first.noToken {
 		return nil
 	}
 	for _, f := range got.fences {
-		if h := p.unfences(f, got.first); h != nil {
+		if h := p.unfences(f, got.first); h != nil && p.closes(fenceClosings[got.first.rule], f.Namespace, rbac.Subject{}) != nil {
 			return because(p.why(h.Grant, "take away the Role or the binding by which admission knows the account as fenced"))
 		}
 	}
@@ -52,24 +52,32 @@ func (p *prover) unfencing(got spoils) []string {
 // keptOut tells whether admission keeps the requester out of ESO's pods, where
 // that is all that a move does.
 func (p *prover) keptOut(m *move) bool {
-	return m.enters && p.policies.closesFor(closingExec, p.eso, m.via[0].owner.subject) != nil
+	return m.enters && p.closes(closingExec, p.eso[0].Namespace, m.via[0].owner.subject) != nil
 }
 
 // storesClosed is the policy that keeps stores to the catalogue wherever a right
 // to write them holds; nil where it does not.
 func (p *prover) storesClosed(h *hold) *inventory.Object {
-	if !p.keepsStores(h) || p.exempts(closingStores, h.owner.subject, Account{Namespace: h.Namespace}) != nil {
+	policy := p.keepsStores(h)
+	if policy == nil || p.exempts(closingStores, h.owner.subject, Account{Namespace: h.Namespace}) != nil {
 		return nil
 	}
-	return p.policies.closes(closingStores, p.eso)
+	return policy
 }
 
-// keepsStores tells whether a policy does, but for whom it is lifted for.
-func (p *prover) keepsStores(h *hold) bool {
-	if p.policies.closes(closingStores, p.eso) == nil || h.Everywhere || !p.isTenants(h.Namespace) {
-		return false
+// keepsStores is the policy that does, but for whom it is lifted for.
+func (p *prover) keepsStores(h *hold) *inventory.Object {
+	if h.Everywhere {
+		return nil
 	}
-	return p.isOperators(h.Namespace) || !p.labelled[h.Namespace] || !p.unlabels(h.Namespace)
+	policy := p.closes(closingStores, h.Namespace, rbac.Subject{})
+	if policy == nil || !p.isTenants(h.Namespace) {
+		return nil
+	}
+	if !p.isOperators(h.Namespace) && p.labelled[h.Namespace] && p.unlabels(h.Namespace) {
+		return nil
+	}
+	return policy
 }
 
 // isTenants tells whether the policies know a namespace as a tenant's.
@@ -91,6 +99,6 @@ func (w *world) saidTenants(namespace string) bool {
 // is a tenant's.
 func (p *prover) unlabels(namespace string) bool {
 	return slices.ContainsFunc(p.pool[changeNamespaces], func(h *hold) bool {
-		return h.in(namespace) && h.named(namespace) && p.policies.closesFor(closingNamespaces, p.eso, h.owner.subject) == nil
+		return h.in(namespace) && h.named(namespace) && p.closes(closingNamespaces, namespace, h.owner.subject) == nil
 	})
 }

@@ -120,7 +120,7 @@ func Check(in Input) *Report {
 			Hint:    "name its Platform with --platform, or the account with --requester, or add its Deployment to the input",
 		})
 	}
-	for _, found := range []func(*world) problem.List{minted, closedToOthers, chain, stores, pushes, residual, networks, exemptions} {
+	for _, found := range []func(*world) problem.List{minted, closedToOthers, chain, stores, pushes, residual, networks, gatekeeper, exemptions} {
 		report.Problems = append(report.Problems, found(w)...)
 	}
 	report.Closed = w.closed

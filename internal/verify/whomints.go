@@ -59,9 +59,9 @@ func (w *world) refusesMint(s rbac.Subject, account Account) *inventory.Object {
 	fenced := w.fenced[account] != nil
 	switch isESO := slices.Contains(w.eso, s); {
 	case isESO && !fenced:
-		return w.policies.closes(closingMint, w.eso)
+		return w.policies.closes(closingMint, w.eso, account.Namespace)
 	case !isESO && fenced && w.exempts(closingForeignMint, s, account) == nil:
-		return w.policies.closes(closingForeignMint, w.eso)
+		return w.policies.closes(closingForeignMint, w.eso, account.Namespace)
 	default:
 		return nil
 	}
@@ -139,7 +139,7 @@ func (p *prover) leadsTo(m *move, account Account) bool {
 
 // keptFrom tells whether a policy keeps a fenced account from a way.
 func (p *prover) keptFrom(m *move, account Account) bool {
-	return p.fenced[account] != nil && fenceClosings[m.rule] != notClosed && p.policies.closes(fenceClosings[m.rule], p.eso) != nil &&
+	return p.fenced[account] != nil && fenceClosings[m.rule] != notClosed && p.closes(fenceClosings[m.rule], account.Namespace, rbac.Subject{}) != nil &&
 		p.exempts(fenceClosings[m.rule], m.via[0].owner.subject, account) == nil
 }
 

@@ -92,6 +92,7 @@ func newWorld(in Input) *world {
 	}
 	w.index()
 	w.policies.rests = w.resting()
+	w.policies.gates = w.gates
 	w.policies.servers = in.Servers
 	return w
 }
@@ -189,9 +190,13 @@ func (w *world) take(o *inventory.Object, objects *rbac.Objects) {
 		w.stores = append(w.stores, readStore(o))
 	case "external-secrets.io/PushSecret", "external-secrets.io/ClusterPushSecret":
 		w.pushes = append(w.pushes, o)
-	case "admissionregistration.k8s.io/ValidatingAdmissionPolicy", "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding":
+	case "admissionregistration.k8s.io/ValidatingAdmissionPolicy", "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding",
+		"admissionregistration.k8s.io/" + webhookKind, templateGroup + "/" + templateKind, configGroup + "/Config", syncGroup + "/SyncSet":
 		w.policies.take(o)
 	default:
+		if o.Group() == constraintGroup {
+			w.policies.take(o)
+		}
 		if o.Group() == generatorGroup {
 			w.stores = append(w.stores, readGenerator(o))
 		}
@@ -247,16 +252,20 @@ func aggregation(o *inventory.Object) *rbacv1.AggregationRule {
 	}
 	rule := &rbacv1.AggregationRule{}
 	for _, item := range o.List("aggregationRule", "clusterRoleSelectors") {
-		matchLabels, _ := inventory.Get(item, "matchLabels").(map[string]any)
-		selector := metav1.LabelSelector{MatchLabels: textMap(matchLabels)}
-		for _, expression := range inventory.List(item, "matchExpressions") {
-			selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement{
-				Key: inventory.Text(expression, "key"), Operator: metav1.LabelSelectorOperator(inventory.Text(expression, "operator")), Values: inventory.Texts(expression, "values"),
-			})
-		}
-		rule.ClusterRoleSelectors = append(rule.ClusterRoleSelectors, selector)
+		rule.ClusterRoleSelectors = append(rule.ClusterRoleSelectors, labelSelector(item))
 	}
 	return rule
+}
+
+func labelSelector(value any) metav1.LabelSelector {
+	matchLabels, _ := inventory.Get(value, "matchLabels").(map[string]any)
+	selector := metav1.LabelSelector{MatchLabels: textMap(matchLabels)}
+	for _, expression := range inventory.List(value, "matchExpressions") {
+		selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement{
+			Key: inventory.Text(expression, "key"), Operator: metav1.LabelSelectorOperator(inventory.Text(expression, "operator")), Values: inventory.Texts(expression, "values"),
+		})
+	}
+	return selector
 }
 
 func roleRef(o *inventory.Object) rbacv1.RoleRef {
