@@ -101,7 +101,7 @@ func placesOf(p *admissionv1.ValidatingAdmissionPolicy) []place {
 		if catalogued.MatchString(v.Name) {
 			continue // what the Platform says; TestCatalogue changes that
 		}
-		all = append(all, place{short + " variable " + v.Name, &v.Expression, v.Name == "fenced" || v.Name == "bound" || v.Name == "logsin" || v.Name == "shared" || v.Name == "used" || v.Name == "looked" || v.Name == "pushes"})
+		all = append(all, place{short + " variable " + v.Name, &v.Expression, v.Name == "fenced" || v.Name == "own" || v.Name == "bound" || v.Name == "logsin" || v.Name == "shared" || v.Name == "used" || v.Name == "looked" || v.Name == "pushes"})
 	}
 	for i := range p.Spec.Validations {
 		all = append(all, place{fmt.Sprintf("%s validation %d", short, i), &p.Spec.Validations[i].Expression, true})
