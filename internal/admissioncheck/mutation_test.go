@@ -64,7 +64,6 @@ var harmless = []struct{ place, has, why string }{
 	{"pod variable account", ".orValue('nothing')", "the API server fills in default, which is never fenced, and nor is nothing"},
 	{"reference variable generators", ".orValue('nothing')", "no generator is of that kind either"},
 	{"reference variable keys", ".orValue('nothing')", "no prefix begins so"},
-	{"store variable account", ".orValue('nothing')", "no account is called so"},
 	{"store variable entries", ".exists(m, ", "the list has one item"},
 	{"token-secret variable account", ".orValue('nothing')", "no account is called so"},
 	{"token-secret validation 2", "'nothing'", "nobody's name is not fenced either"},
