@@ -35,16 +35,16 @@ const (
 // what says that the code decides as the policy of that name.
 var regoDigests = map[string]string{
 	"mint":         "0311e507052ed47aac5a057c8e72ac23a6129e62621c1adda6e92807fdf331e4",
-	"minter":       "e85e629a64580daf77b894d1147f5f858683e9f1443aa6f864557e0c669b1859",
+	"minter":       "d93b258975ea24d8fc8df5a0b6812944aa788613d44e110e755998e090668c2a",
 	"pod":          "1ac2176509e9a9f7c8ad5f440d1b30e65b5cc83004cb8f92361404f36c2f9289",
 	"token-secret": "2a1a9d651f4bc2015e72cf68caab3ff380f2ff668545acf4c06e1ad9426f9654",
-	"store":        "45419781591747825e8c4fb01ca3b51c0dafccf5fd46cee13fb06ab0e7318ec1",
+	"store":        "ce559945cb95d49a8fee9179b1efda24f32e0ec32a161a7441d4878145921780",
 	"account":      "7622583211d89a14c228e351b853d6389e52b23feff7b12f2a7cf21222538ee6",
 	"reference":    "06ab0167f01bde1335f3a22339fe7a0ab263bee2e9f00dd56b38f5558034f3c6",
 }
 
 // fenceDigest is that of the library which all of them use.
-const fenceDigest = "2ef3749cbc6eb2eea69cc655c8f9b5aa791b444c90f0a4d43a63eb16ca4613f0"
+const fenceDigest = "1ef4754b82e26e15fa688e8b3fffd1c1c5bb405c9ac1331ffd6d3ddee38ebfe4"
 
 // inCEL are the policies that Gatekeeper's CEL engine takes as they are.
 var inCEL = []string{"role", "namespace", "exec"}
@@ -321,8 +321,13 @@ func (r *recognized) parameters(name string, c *inventory.Object) bool {
 		if r.writers, fine = textsOf(p["writers"]); !fine {
 			return false
 		}
+	case "minter":
+		r.own = users
 	case "store":
-		own += 3
+		own += 4
+		if r.writers, fine = textsOf(p["writers"]); !fine {
+			return false
+		}
 		if !equal(p["offline"], []any{"Fake", "MFA", "Password", "SSHKey", "UUID"}) || !equal(p["offlineSpecs"], []any{"fakeSpec", "mfaSpec", "passwordSpec", "sshKeySpec", "uuidSpec"}) {
 			return false
 		}

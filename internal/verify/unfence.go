@@ -55,6 +55,27 @@ func (p *prover) keptOut(m *move) bool {
 	return m.enters && p.closes(closingExec, p.eso[0].Namespace, m.via[0].owner.subject) != nil
 }
 
+// keptFromOwn is the policy that refuses the requester tokens of ESO's own
+// accounts, where to mint is all that a move does; nil where none does. Whoever
+// is taken for a node may have them for a pod.
+func (p *prover) keptFromOwn(m *move) *inventory.Object {
+	if m.rule != problem.MintAny || len(p.eso) == 0 || m.via[0].owner.subject == rbac.Group(nodesGroup) {
+		return nil
+	}
+	return p.closes(closingOperatorMint, p.eso[0].Namespace, rbac.Subject{})
+}
+
+// refusesOwn is the policy that refuses somebody tokens of ESO's own accounts.
+func (w *world) refusesOwn(s rbac.Subject) *inventory.Object {
+	if len(w.eso) == 0 || s == rbac.Group(nodesGroup) {
+		return nil
+	}
+	return w.policies.closes(closingOperatorMint, w.eso, w.eso[0].Namespace)
+}
+
+// nodesGroup is the group that the policy knows kubelets by.
+const nodesGroup = "system:nodes"
+
 // storesClosed is the policy that keeps stores to the catalogue wherever a right
 // to write them holds; nil where it does not.
 func (p *prover) storesClosed(h *hold) *inventory.Object {
@@ -70,7 +91,7 @@ func (p *prover) keepsStores(h *hold) *inventory.Object {
 	if h.Everywhere {
 		return nil
 	}
-	policy := p.closes(closingStores, h.Namespace, rbac.Subject{})
+	policy := p.closes(closingStores, h.Namespace, h.owner.subject)
 	if policy == nil || !p.isTenants(h.Namespace) {
 		return nil
 	}
