@@ -208,6 +208,8 @@ func TestConstraintsOpen(t *testing.T) {
 		"the namespace may have the label":   {[][2]string{{"        - --exempt-namespace=gatekeeper-system\n", "        - --exempt-namespace=gatekeeper-system\n        - --exempt-namespace-prefix=te\n"}}, spaces("namespaces"), []string{mints, stores}, ""},
 		"another label exempts":              {[][2]string{{"    - key: kubernetes.io/metadata.name\n      operator: NotIn\n      values:\n      - gatekeeper-system\n  objectSelector", "    - key: skip\n      operator: NotIn\n      values: [x]\n  objectSelector"}}, spaces("namespaces"), []string{mints, stores}, ""},
 
+		"members can be Gatekeeper": {nil, in("gatekeeper-system", group("team"), only("gatekeeper-admin", rule("impersonate", "serviceaccounts"))) + strings.ReplaceAll(bindEverywhere(account("gatekeeper-system", "gatekeeper-admin"), "view"), "name: planted", "name: gatekeeper"), []string{mints, stores}, ""},
+
 		// What Gatekeeper is started with.
 		"no engine for CEL":     {[][2]string{{"--enable-k8s-native-validation=true", "--enable-k8s-native-validation=false"}}, "", []string{mints, open}, "--enable-k8s-native-validation=false"},
 		"no referential rules":  {[][2]string{{"        - --operation=webhook\n", "        - --operation=webhook\n        - --enable-referential-rules=false\n"}}, "", []string{mints, secrets, stores}, "--enable-referential-rules=false"},
