@@ -25,7 +25,7 @@ func gatekeeper(w *world) problem.List {
 		p := problem.Problem{
 			Rule: problem.GatekeeperUnseen, Position: assumed[0].At,
 			Message: "whether Gatekeeper is asked is not known: " + w.policies.unseen + " is not among the objects",
-			Hint: "add what Gatekeeper's chart renders with the values in the ConfigMap gatekeeper-values; or ask the cluster, by --live",
+			Hint:    "add what Gatekeeper's chart renders with the values in the ConfigMap gatekeeper-values; or ask the cluster, by --live",
 		}
 		slices.Sort(w.policies.resting)
 		p.Because = slices.Compact(w.policies.resting)
