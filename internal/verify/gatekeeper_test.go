@@ -12,7 +12,7 @@ import (
 )
 
 // installed is what Gatekeeper's chart makes, with the values that are rendered for it.
-func installed(t *testing.T) string {
+func installed(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("testdata/gatekeeper.yaml")
 	if err != nil {
@@ -22,7 +22,7 @@ func installed(t *testing.T) string {
 }
 
 // constrainedWorld is fenceWorld with Gatekeeper for an engine, and a second tenant's namespace that is not managed.
-func constrainedWorld(t *testing.T) (string, verify.Input) {
+func constrainedWorld(t testing.TB) (string, verify.Input) {
 	t.Helper()
 	sources := example(t, "quickstart")
 	for i := range sources {
