@@ -75,3 +75,24 @@ func BenchmarkCheck(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCheckGatekeeper is the same with Gatekeeper's Constraints, which decide namespace by namespace.
+func BenchmarkCheckGatekeeper(b *testing.B) {
+	for _, tenants := range []int{1_000, 10_000} {
+		in := fleet(tenants)
+		text, _ := constrainedWorld(b)
+		for _, o := range objects(b, "rendered.yaml", text+installed(b)) {
+			switch o.Kind {
+			case "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Namespace", "ServiceAccount", "SecretStore": // the fleet has its own
+			default:
+				in.Objects = append(in.Objects, o)
+			}
+		}
+		b.Run(fmt.Sprintf("tenants=%d", tenants), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				verify.Check(in)
+			}
+		})
+	}
+}

@@ -4,9 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/labels"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/rbac"
@@ -79,26 +78,19 @@ func (w *world) gates(k *gatekeepers) (all []*gate, flaws []flaw, unseen string)
 	unseen = "its " + webhookKind
 	for _, o := range k.webhooks {
 		for _, hook := range o.List("webhooks") {
-			service, _ := inventory.Get(hook, "clientConfig", "service").(map[string]any)
+			service := inventory.Get(hook, "clientConfig", "service")
 			home := inventory.Text(service, "namespace")
 			if inventory.Text(service, "path") != admitPath || home == "" {
 				continue
 			}
-			running := deployments[home]
-			if len(running) == 0 {
+			if len(deployments[home]) == 0 {
 				unseen = "its Deployment in namespace " + home
 				continue
 			}
-			why := lets(o, hook)
-			g := &gate{object: o, home: home, rules: inventory.List(hook, "rules"), selector: inventory.Get(hook, "namespaceSelector"), configs: k.configs, spaces: spaces, looked: map[string]bool{}}
-			var exempt []pattern
-			for _, d := range running {
-				exempt = append(exempt, g.started(d, &why)...)
-			}
-			flaws = append(flaws, why...)
-			g.labels = guards(k.webhooks, home, exempt)
 			seen = true // whatever it is worth
-			if len(why) == 0 {
+			g := &gate{object: o, home: home, configs: k.configs, spaces: spaces, looked: map[string]bool{}}
+			why := g.read(hook, deployments[home], k.webhooks)
+			if flaws = append(flaws, why...); len(why) == 0 {
 				all = append(all, g)
 			}
 		}
@@ -107,6 +99,18 @@ func (w *world) gates(k *gatekeepers) (all []*gate, flaws []flaw, unseen string)
 		return all, flaws, ""
 	}
 	return []*gate{{configs: k.configs, spaces: spaces, looked: map[string]bool{}}}, nil, unseen
+}
+
+// read reads a webhook, and what answers it. It returns what of that lets all pass.
+func (g *gate) read(hook any, running, webhooks []*inventory.Object) []flaw {
+	g.rules, g.selector = inventory.List(hook, "rules"), inventory.Get(hook, "namespaceSelector")
+	why := lets(g.object, hook)
+	var exempt []pattern
+	for _, d := range running {
+		exempt = append(exempt, g.started(d, &why)...)
+	}
+	g.labels = guards(webhooks, g.home, exempt)
+	return why
 }
 
 // isGatekeeper tells whether a Deployment is the one that answers the webhook.

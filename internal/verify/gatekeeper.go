@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -100,7 +101,7 @@ type flaw struct {
 func (k *gatekeepers) recognize() (found []recognized, flaws []flaw) {
 	for _, o := range k.templates {
 		kind := o.Text("spec", "crd", "spec", "names", "kind")
-		name, filled, is := k.known(o, kind)
+		name, filled, is := knownTemplate(o, kind)
 		if !is {
 			if inventory.Text(o.Fields, "metadata", "labels", managedByLabel) == ours {
 				flaws = append(flaws, flaw{o, templateKind + " " + o.Name + " is not as eso-tenant makes it, so it closes nothing", "render it anew, with this version of eso-tenant"})
@@ -125,14 +126,14 @@ const (
 	ours           = "eso-tenant"
 )
 
-// known tells which policy a template is; and, in CEL, what stands in its blanks.
-func (k *gatekeepers) known(o *inventory.Object, kind string) (name string, filled map[string]string, is bool) {
+// knownTemplate tells which policy a template is; and, in CEL, what stands in its blanks.
+func knownTemplate(o *inventory.Object, kind string) (name string, filled map[string]string, is bool) {
 	spec := o.Map("spec")
 	targets, code := o.List("spec", "targets"), []any(nil)
 	if len(targets) == 1 {
 		code = inventory.List(targets[0], "code")
 	}
-	if kind == "" || o.Name != strings.ToLower(kind) || len(spec) != 2 || len(code) != 1 || !plainCRD(spec["crd"]) || rejected(o) ||
+	if lower := strings.ToLower(kind); kind == "" || o.Name != lower || len(spec) != 2 || len(code) != 1 || !plainCRD(spec["crd"]) || rejected(o) ||
 		inventory.Text(targets[0], "target") != "admission.k8s.gatekeeper.sh" || size(targets[0]) != 2 || size(code[0]) != 2 {
 		return "", nil, false
 	}
@@ -164,7 +165,13 @@ func plainCRD(crd any) bool {
 	validation, _ := spec["validation"].(map[string]any)
 	schema, _ := validation["openAPIV3Schema"].(map[string]any)
 	legacy, has := validation["legacySchema"]
-	return size(crd) == 1 && len(spec) == 2 && size(spec["names"]) == 1 && (!has || legacy == false) && len(schema) == 2 && schema["type"] == "object" && schema["x-kubernetes-preserve-unknown-fields"] == true
+	return size(crd) == 1 && len(spec) == 2 && size(spec["names"]) == 1 && (!has || truth(legacy, false)) && len(schema) == 2 && schema["type"] == "object" && truth(schema["x-kubernetes-preserve-unknown-fields"], true)
+}
+
+// truth tells whether a value is a truth value, and which.
+func truth(value any, want bool) bool {
+	got, ok := value.(bool)
+	return ok && got == want
 }
 
 func knownRego(source map[string]any) (name string, is bool) {
@@ -197,7 +204,7 @@ func knownCEL(source map[string]any) (name string, filled map[string]string, is 
 	}
 	// What is rendered fails closed, and has Gatekeeper make no policy of the API
 	// server's of it, which could take the decision from the webhook.
-	if source["failurePolicy"] != "Fail" || source["generateVAP"] != false {
+	if source["failurePolicy"] != "Fail" || !truth(source["generateVAP"], false) {
 		return "", nil, false
 	}
 	spec := map[string]any{"matchConditions": source["matchCondition"], "validations": source["validations"]}
@@ -362,7 +369,7 @@ func matchedBy(name string) []any {
 func equal(a, b any) bool {
 	left, err := json.Marshal(a)
 	right, other := json.Marshal(b)
-	return err == nil && other == nil && string(left) == string(right)
+	return err == nil && other == nil && bytes.Equal(left, right)
 }
 
 // number reads a whole number, however it was decoded.

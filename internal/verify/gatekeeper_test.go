@@ -12,7 +12,7 @@ import (
 )
 
 // installed is what Gatekeeper's chart makes, with the values that are rendered for it.
-func installed(t *testing.T) string {
+func installed(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("testdata/gatekeeper.yaml")
 	if err != nil {
@@ -22,7 +22,7 @@ func installed(t *testing.T) string {
 }
 
 // constrainedWorld is fenceWorld with Gatekeeper for an engine, and a second tenant's namespace that is not managed.
-func constrainedWorld(t *testing.T) (string, verify.Input) {
+func constrainedWorld(t testing.TB) (string, verify.Input) {
 	t.Helper()
 	sources := example(t, "quickstart")
 	for i := range sources {
@@ -207,6 +207,8 @@ func TestConstraintsOpen(t *testing.T) {
 		"the label is kept off sometimes":    {[][2]string{{"failurePolicy: Fail\n  matchPolicy: Exact\n  name: check", "failurePolicy: Ignore\n  matchPolicy: Exact\n  name: check"}}, spaces("namespaces"), []string{mints, stores}, ""},
 		"the namespace may have the label":   {[][2]string{{"        - --exempt-namespace=gatekeeper-system\n", "        - --exempt-namespace=gatekeeper-system\n        - --exempt-namespace-prefix=te\n"}}, spaces("namespaces"), []string{mints, stores}, ""},
 		"another label exempts":              {[][2]string{{"    - key: kubernetes.io/metadata.name\n      operator: NotIn\n      values:\n      - gatekeeper-system\n  objectSelector", "    - key: skip\n      operator: NotIn\n      values: [x]\n  objectSelector"}}, spaces("namespaces"), []string{mints, stores}, ""},
+
+		"members can be Gatekeeper": {nil, in("gatekeeper-system", group("team"), only("gatekeeper-admin", rule("impersonate", "serviceaccounts"))) + strings.ReplaceAll(bindEverywhere(account("gatekeeper-system", "gatekeeper-admin"), "view"), "name: planted", "name: gatekeeper"), []string{mints, stores}, ""},
 
 		// What Gatekeeper is started with.
 		"no engine for CEL":     {[][2]string{{"--enable-k8s-native-validation=true", "--enable-k8s-native-validation=false"}}, "", []string{mints, open}, "--enable-k8s-native-validation=false"},

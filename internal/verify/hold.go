@@ -105,11 +105,16 @@ var needs = [abilityCount][]need{
 		{"", []string{"attest"}, []string{"serviceaccounts"}, false},
 		{authenticationGroup, []string{"attest"}, []string{"serviceaccounts"}, false},
 	},
-	changeAdmission: {{"admissionregistration.k8s.io", []string{"create", "update", "patch", "delete", "deletecollection"}, []string{
-		"validatingadmissionpolicies", "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
-		"validatingwebhookconfigurations", "mutatingwebhookconfigurations",
-	}, true}, {templateGroup, changing, []string{"constrainttemplates"}, true}, {constraintGroup, changing, nil, true},
-		{syncGroup, changing, []string{"syncsets"}, true}, {configGroup, changing, []string{"configs"}, false}},
+	changeAdmission: {
+		{"admissionregistration.k8s.io", []string{"create", "update", "patch", "delete", "deletecollection"}, []string{
+			"validatingadmissionpolicies", "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
+			"validatingwebhookconfigurations", "mutatingwebhookconfigurations",
+		}, true},
+		{templateGroup, changing, []string{"constrainttemplates"}, true},
+		{constraintGroup, changing, nil, true},
+		{syncGroup, changing, []string{"syncsets"}, true},
+		{configGroup, changing, []string{"configs"}, false},
+	},
 	// A request for a Namespace counts as one in it, so a RoleBinding there gives it.
 	changeNamespaces: {{"", replacing, []string{"namespaces"}, false}},
 	// These change labels, too, and a webhook for namespaces is not asked.

@@ -146,7 +146,7 @@ subjects: [{kind: ServiceAccount, namespace: external-secrets, name: external-se
 }
 
 // renderedText is what specifications become, and what is then expected.
-func renderedText(t *testing.T, sources ...schema.Source) (string, verify.Input) {
+func renderedText(t testing.TB, sources ...schema.Source) (string, verify.Input) {
 	t.Helper()
 	r, problems := fn.Build(sources)
 	if problems.Errors() > 0 {
