@@ -58,7 +58,7 @@ func newManager(ctx context.Context, o *options, end func(reason string)) (ctrl.
 	controller.RegisterMetrics()
 	for _, part := range []ctrlRunnable{
 		&controller.FileServer{Storage: storage, Address: o.storageAddr},
-		&controller.Collector{Reconciler: reconciler, Retention: o.artifactRetention, Every: time.Minute},
+		&controller.Collector{Reconciler: reconciler, Retention: o.artifactRetention, Every: min(max(o.artifactRetention, time.Second), time.Minute)},
 		initial,
 	} {
 		if err := manager.Add(part); err != nil {
