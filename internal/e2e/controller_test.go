@@ -45,6 +45,8 @@ func TestController(t *testing.T) {
 		{"killed", func(t *testing.T) { killed(t, main, c.First) }},
 		{"storage", func(t *testing.T) { storageLost(t, main, c.First) }},
 		{"leader", func(t *testing.T) { theOtherTakesOver(t, main, c.First) }},
+		{"scope", func(t *testing.T) { onlyItsNamespace(t, main) }},
+		{"shards", func(t *testing.T) { shards(t, main) }},
 	} {
 		t.Run(step.name, step.do)
 	}

@@ -28,15 +28,19 @@ func killed(t *testing.T, g *generator, r *bed.Replica) {
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a failure is run again with the same seed
 	r.Stop()
 	r.Restart(t, alone...)
+	// kustomize-controller 1.9.6 begins from what its cache holds of a Kustomization, and does not know yet what it applied a
+	// moment ago if the next revision is there already: it then prunes at the next interval only.
+	if err := g.PatchAs(t.Context(), g.kustomization(g.name), "kubectl", `{"spec": {"interval": "5s"}}`); err != nil {
+		t.Fatal(err)
+	}
 	poller, stop := poll(t, g, fromReplica(r))
 	var commit string
 	for round := range rounds {
 		g.simple(t, "ctl-a", member(fmt.Sprintf("round-%d", round)))
-		if round%2 == 0 {
-			g.simple(t, "ctl-e")
-		} else {
-			g.remove(t, "ctl-e")
+		if round > 0 {
+			g.remove(t, fmt.Sprintf("ctl-%d", round-1))
 		}
+		g.simple(t, fmt.Sprintf("ctl-%d", round))
 		g.furnish(t)
 		commit = g.revise(t, "while it is killed")
 		pause := time.Duration(random.IntN(400)) * time.Millisecond
@@ -55,11 +59,13 @@ func killed(t *testing.T, g *generator, r *bed.Replica) {
 	if fetched < 10*rounds {
 		t.Errorf("only %d artifacts were fetched", fetched)
 	}
-	want := []string{"tenants-flux", "tenants-platform", "tenants.ctl-a", "tenants.ctl-c"}
+	want := []string{"tenants-flux", "tenants-platform", fmt.Sprintf("tenants.ctl-%d", rounds-1), "tenants.ctl-a", "tenants.ctl-c"}
 	if got := slices.Sorted(maps.Keys(g.artifacts(t))); !slices.Equal(got, want) {
 		t.Errorf("published are %q", got)
 	}
-	g.gone(t, g.kustomization("eso-tenant-ctl-e"))
+	for round := range rounds - 1 {
+		g.gone(t, g.kustomization(fmt.Sprintf("eso-tenant-ctl-%d", round)))
+	}
 	onlyWhatIsNamed(t, g, r)
 }
 
@@ -138,7 +144,7 @@ func theOtherTakesOver(t *testing.T, g *generator, first *bed.Replica) {
 	first.Stop()
 	first.Restart(t, leases...)
 	g.Eventually(t, first.Ready)
-	second := g.controller.Replica(t, "controller-2", leases...)
+	second := g.controller.Replica(t, "controller-2", "eso-tenant-controller", leases...)
 	versions := g.writes(t)
 	if err := second.Ready(t.Context()); err == nil {
 		t.Error("both replicas are ready")
@@ -171,4 +177,5 @@ func theOtherTakesOver(t *testing.T, g *generator, first *bed.Replica) {
 	first.Restart(t, leases...)
 	second.Stop()
 	g.Eventually(t, first.Ready)
+	first.Stop()
 }

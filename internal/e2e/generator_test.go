@@ -20,6 +20,7 @@ type generator struct {
 	*workspace
 	controller *bed.Controller
 	name       string
+	head       string                     // the last commit
 	source     *unstructured.Unstructured // the GitRepository
 	self       *unstructured.Unstructured // the TenantGenerator
 }
@@ -70,6 +71,7 @@ func member(name string) string { return "members: [{kind: Group, name: " + name
 func (g *generator) revise(t *testing.T, message string) (commit string) {
 	t.Helper()
 	commit = g.Git.Commit(t, g.name, g.folder, message)
+	g.head = commit
 	g.Reconcile(t, bed.Objects{g.source})
 	return commit
 }

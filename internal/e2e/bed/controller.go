@@ -3,7 +3,6 @@ package bed
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,6 +24,9 @@ import (
 // controllerName is what the controller, its Deployment, its Service and its account are called in deploy/.
 const controllerName = "eso-tenant-controller"
 
+// image is what the kustomization has in place of that of deploy/.
+const image = "registry.example.com/eso-tenant-controller"
+
 // Controller is eso-tenant-controller as deploy/ installs it. No pod starts in the bed, so its processes are started here,
 // with the arguments and the environment of its Deployment but for addresses and the storage's folder, and a token of its
 // service account. The Service's name leads to whichever of them is ready.
@@ -32,16 +34,19 @@ type Controller struct {
 	// First is the replica that was started with it.
 	First *Replica
 
-	bed         *Bed
-	binary      string
-	kubeconfig  string
-	arguments   []string
-	environment []string
-	events      eventReceiver
+	bed        *Bed
+	binary     string
+	kubeconfig string
+	receiver   string // the address that events go to
+	events     eventReceiver
 
-	mutex    sync.Mutex
-	replicas []*Replica
+	mutex       sync.Mutex
+	deployments map[string]container // by name
+	replicas    []*Replica
 }
+
+// container is what a Deployment says of its only one.
+type container struct{ arguments, environment []string }
 
 // Replica is one process of the controller, and what a pod of it would have: a place, and a volume.
 type Replica struct {
@@ -54,28 +59,22 @@ type Replica struct {
 
 	controller *Controller
 	name       string
+	deployment string
 	ports      []int
 	arguments  []string
 	process    *supervise.Process
 }
 
-// TryStartController builds the controller, installs deploy/ by the kustomization that docs/flux.md has, with components of
-// it, and starts one replica, called `controller`.
-func (b *Bed) TryStartController(ctx context.Context, components ...string) (*Controller, error) {
+// TryStartController builds the controller, installs deploy/ as TryInstall does, and starts one replica, called
+// `controller`.
+func (b *Bed) TryStartController(ctx context.Context) (*Controller, error) {
 	c := &Controller{bed: b, kubeconfig: filepath.Join(b.Folder, controllerName+".kubeconfig")}
 	var err error
 	if c.binary, err = b.builder.Ours(ctx, controllerName, b.Folder); err != nil {
 		return nil, err
 	}
-	installed, err := b.deployed(ctx, components)
-	if err != nil {
+	if err := c.TryInstall(ctx); err != nil {
 		return nil, err
-	}
-	if err := b.TryApply(ctx, installed); err != nil {
-		return nil, fmt.Errorf("installing deploy/: %w", err)
-	}
-	if err := c.read(installed); err != nil {
-		return nil, fmt.Errorf("reading the controller's Deployment: %w", err)
 	}
 	token, err := b.Mint(ctx, FluxNamespace, controllerName, nil, 24*60*60)
 	if err != nil {
@@ -88,17 +87,38 @@ func (b *Bed) TryStartController(ctx context.Context, components ...string) (*Co
 	if err != nil {
 		return nil, err
 	}
+	c.receiver = "http://" + listener.Addr().String() + "/"
 	receiver := serve(listener, &c.events)
 	serving, cancel := context.WithCancel(b.Context())
 	b.closers = append(b.closers, func() {
 		cancel()
 		_ = receiver.Close()
 	})
-	c.environment = append(c.environment, "HOME="+b.Folder, "TMPDIR="+b.Folder, "KUBECONFIG="+c.kubeconfig)
-	c.arguments = append(c.arguments, "--events-addr=http://"+listener.Addr().String()+"/")
-	go c.service(serving)
-	c.First, err = c.TryReplica(ctx, "controller")
+	go c.services(serving)
+	c.First, err = c.TryReplica(ctx, "controller", controllerName)
 	return c, err
+}
+
+// TryInstall installs deploy/ by a kustomization as docs/flux.md has it, with components of it. Replicas that run go on as
+// they are.
+func (c *Controller) TryInstall(ctx context.Context, components ...string) error {
+	installed, err := c.bed.deployed(ctx, components)
+	if err != nil {
+		return err
+	}
+	if err := c.bed.TryApply(ctx, installed); err != nil {
+		return fmt.Errorf("installing deploy/: %w", err)
+	}
+	deployments := map[string]container{}
+	for _, deployment := range installed.Of("Deployment") {
+		if deployments[deployment.GetName()], err = read(deployment); err != nil {
+			return fmt.Errorf("reading the Deployment %s: %w", deployment.GetName(), err)
+		}
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.deployments = deployments
+	return nil
 }
 
 // deployed is what kustomize builds of deploy/, as a user has it beside a kustomization of his own.
@@ -114,15 +134,13 @@ func (b *Bed) deployed(ctx context.Context, components []string) (Objects, error
 	if err := os.CopyFS(filepath.Join(folder, "eso-tenant", "deploy"), os.DirFS(filepath.Join(root, "deploy"))); err != nil {
 		return nil, err
 	}
+	var paths []string
+	for _, component := range components {
+		paths = append(paths, "eso-tenant/deploy/"+component)
+	}
 	kustomization := map[string]any{
-		"resources": []string{"eso-tenant/deploy"},
-		"images":    []any{map[string]string{"name": "eso-tenant", "newName": "registry.example.com/eso-tenant-controller", "newTag": "v0.1.0"}},
-	}
-	for i := range components {
-		components[i] = "eso-tenant/deploy/" + components[i]
-	}
-	if len(components) > 0 {
-		kustomization["components"] = components
+		"resources": []string{"eso-tenant/deploy"}, "components": paths,
+		"images": []any{map[string]string{"name": "localhost/eso-tenant-controller", "newName": image, "newTag": "v0.1.0"}},
 	}
 	text, err := yaml.Marshal(kustomization)
 	if err != nil {
@@ -138,61 +156,60 @@ func (b *Bed) deployed(ctx context.Context, components []string) (Objects, error
 	return Parse(out)
 }
 
-// read takes arguments and environment from the Deployment, as a kubelet does.
-func (c *Controller) read(installed Objects) error {
-	for _, deployment := range installed.Of("Deployment") {
-		var spec struct {
-			Template struct {
-				Spec struct {
-					Containers []struct {
-						Args []string
-						Env  []struct {
-							Name, Value string
-							ValueFrom   *struct{ FieldRef struct{ FieldPath string } }
-						}
+// read takes arguments and environment from a Deployment, as a kubelet does, but for where its pod would have what the bed
+// has not.
+func read(deployment *unstructured.Unstructured) (c container, err error) {
+	var spec struct {
+		Template struct {
+			Spec struct {
+				Containers []struct {
+					Image string
+					Args  []string
+					Env   []struct {
+						Name, Value string
+						ValueFrom   *struct{ FieldRef struct{ FieldPath string } }
 					}
 				}
 			}
 		}
-		if err := convert(deployment.Object["spec"], &spec); err != nil {
-			return err
-		}
-		if deployment.GetName() != controllerName || len(spec.Template.Spec.Containers) != 1 {
-			return fmt.Errorf("it is %s, with %d containers", deployment.GetName(), len(spec.Template.Spec.Containers))
-		}
-		container := spec.Template.Spec.Containers[0]
-		variables := []string{}
-		for _, one := range container.Env {
-			value := one.Value
-			if one.ValueFrom != nil {
-				if path := one.ValueFrom.FieldRef.FieldPath; path != "metadata.namespace" {
-					return fmt.Errorf("the variable %s is from %q", one.Name, path)
-				}
-				value = deployment.GetNamespace()
-			}
-			c.environment = append(c.environment, one.Name+"="+value)
-			variables = append(variables, "$("+one.Name+")", value)
-		}
-		replacer := strings.NewReplacer(variables...)
-		for _, argument := range container.Args {
-			name, _, _ := strings.Cut(argument, "=")
-			if !slices.Contains([]string{"--storage-path", "--events-addr"}, name) {
-				c.arguments = append(c.arguments, replacer.Replace(argument))
-			}
-		}
-		return nil
 	}
-	return errors.New("there is none")
+	if err := convert(deployment.Object["spec"], &spec); err != nil {
+		return c, err
+	}
+	if len(spec.Template.Spec.Containers) != 1 || spec.Template.Spec.Containers[0].Image != image+":v0.1.0" {
+		return c, fmt.Errorf("its containers are %+v, want one of the image that the kustomization says", spec.Template.Spec.Containers)
+	}
+	one := spec.Template.Spec.Containers[0]
+	var variables []string
+	for _, variable := range one.Env {
+		value := variable.Value
+		if variable.ValueFrom != nil {
+			if path := variable.ValueFrom.FieldRef.FieldPath; path != "metadata.namespace" {
+				return c, fmt.Errorf("the variable %s is from %q", variable.Name, path)
+			}
+			value = deployment.GetNamespace()
+		}
+		c.environment = append(c.environment, variable.Name+"="+value)
+		variables = append(variables, "$("+variable.Name+")", value)
+	}
+	for _, argument := range one.Args {
+		name, _, _ := strings.Cut(argument, "=")
+		if !slices.Contains([]string{"--storage-path", "--events-addr"}, name) {
+			c.arguments = append(c.arguments, strings.NewReplacer(variables...).Replace(argument))
+		}
+	}
+	return c, nil
 }
 
-// TryReplica starts one more process of the controller, with arguments that come after those of the Deployment.
-func (c *Controller) TryReplica(ctx context.Context, name string, arguments ...string) (*Replica, error) {
+// TryReplica starts one more process of the controller, a replica of a Deployment, with arguments that come after those of
+// the Deployment.
+func (c *Controller) TryReplica(ctx context.Context, name, deployment string, arguments ...string) (*Replica, error) {
 	ports, err := supervise.FreePorts(3)
 	if err != nil {
 		return nil, err
 	}
 	r := &Replica{
-		controller: c, name: name, ports: ports, arguments: arguments,
+		controller: c, name: name, deployment: deployment, ports: ports, arguments: arguments,
 		Storage: filepath.Join(c.bed.Folder, name+"-data"), Address: host(ports[2]), Log: filepath.Join(c.bed.Logs(), name+".log"),
 	}
 	if err := os.MkdirAll(r.Storage, 0o700); err != nil {
@@ -210,10 +227,17 @@ func (c *Controller) TryReplica(ctx context.Context, name string, arguments ...s
 // start starts the process, and waits until it lives: only one that leads is ready.
 func (r *Replica) start(ctx context.Context) error {
 	c := r.controller
+	c.mutex.Lock()
+	from, found := c.deployments[r.deployment]
+	c.mutex.Unlock()
+	if !found {
+		return fmt.Errorf("starting %s: there is no Deployment %s", r.name, r.deployment)
+	}
 	process, err := c.bed.supervisor.Start(ctx, supervise.Program{
-		Name: r.name, Path: c.binary, Environment: c.environment,
-		Arguments: slices.Concat(c.arguments, []string{
-			"--storage-path=" + r.Storage, "--storage-addr=" + r.Address,
+		Name: r.name, Path: c.binary,
+		Environment: append(slices.Clone(from.environment), "HOME="+c.bed.Folder, "TMPDIR="+c.bed.Folder, "KUBECONFIG="+c.kubeconfig),
+		Arguments: slices.Concat(from.arguments, []string{
+			"--events-addr=" + c.receiver, "--storage-path=" + r.Storage, "--storage-addr=" + r.Address,
 			"--metrics-addr=" + host(r.ports[0]), "--health-addr=" + host(r.ports[1]),
 		}, r.arguments),
 		Ready: get("http://" + host(r.ports[1]) + "/healthz"),
@@ -244,9 +268,9 @@ func (r *Replica) Ready(ctx context.Context) error {
 	return get("http://" + host(r.ports[1]) + "/readyz")(ctx)
 }
 
-// service does what a Service does: its name leads to a replica that is ready. It asks more often than a kubelet.
-func (c *Controller) service(ctx context.Context) {
-	const name = controllerName + "." + FluxNamespace + ".svc.cluster.local.:80"
+// services does what Services do: the name of each leads to a replica of its Deployment that is ready. It asks more often
+// than a kubelet.
+func (c *Controller) services(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -256,15 +280,19 @@ func (c *Controller) service(ctx context.Context) {
 		c.mutex.Lock()
 		replicas := slices.Clone(c.replicas)
 		c.mutex.Unlock()
-		address := ""
+		addresses := map[string]string{}
 		for _, r := range replicas {
 			limited, cancel := context.WithTimeout(ctx, time.Second)
 			if r.Ready(limited) == nil {
-				address = r.Address
+				addresses[r.deployment] = r.Address
+			} else if addresses[r.deployment] == "" {
+				addresses[r.deployment] = ""
 			}
 			cancel()
 		}
-		c.bed.proxy.route(name, address)
+		for name, address := range addresses {
+			c.bed.proxy.route(name+"."+FluxNamespace+".svc.cluster.local.:80", address)
+		}
 	}
 }
 

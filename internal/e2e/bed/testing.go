@@ -236,17 +236,23 @@ func (b *Bed) StartFlux(t *testing.T) {
 }
 
 // StartController installs deploy/ and starts eso-tenant-controller, as TryStartController does.
-func (b *Bed) StartController(t *testing.T, components ...string) *Controller {
+func (b *Bed) StartController(t *testing.T) *Controller {
 	t.Helper()
-	c, err := b.TryStartController(t.Context(), components...)
+	c, err := b.TryStartController(t.Context())
 	b.check(t, err)
 	return c
 }
 
-// Replica starts one more process of the controller, as TryReplica does.
-func (c *Controller) Replica(t *testing.T, name string, arguments ...string) *Replica {
+// Install installs deploy/ with components, as TryInstall does.
+func (c *Controller) Install(t *testing.T, components ...string) {
 	t.Helper()
-	r, err := c.TryReplica(t.Context(), name, arguments...)
+	c.bed.check(t, c.TryInstall(t.Context(), components...))
+}
+
+// Replica starts one more process of the controller, as TryReplica does.
+func (c *Controller) Replica(t *testing.T, name, deployment string, arguments ...string) *Replica {
+	t.Helper()
+	r, err := c.TryReplica(t.Context(), name, deployment, arguments...)
 	c.bed.check(t, err)
 	return r
 }
