@@ -39,7 +39,10 @@ func hostileWrites(t *testing.T, g *generator) {
 		"admin for the operator":   {bind("RoleBinding", "eso-tenant-x", "ctl-a", "admin", operator), policy},
 		"tokens of Flux's account": {token("flux-system", "resourceNames: [kustomize-controller]"), policy},
 		"tokens of a controller":   {token("kube-system", "resourceNames: [generic-garbage-collector]"), policy},
-		"tokens of any account":    {token("ctl-a", "resourceNames: []"), policy},
+		"tokens of the operator":   {token("external-secrets", "resourceNames: [external-secrets]"), policy},
+		"a token Role for others": {"{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: eso-tenant-x, namespace: ctl-a, " + managed + "}, " +
+			"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: eso-tenant-token-vault-access-sa}, subjects: [{kind: ServiceAccount, name: default, namespace: ctl-a}]}", policy},
+		"tokens of any account": {token("ctl-a", "resourceNames: []"), policy},
 		"a Kustomization that is Flux": {"{apiVersion: kustomize.toolkit.fluxcd.io/v1, kind: Kustomization, metadata: {name: x, namespace: flux-system, " + managed +
 			"}, spec: {interval: 1h, prune: true, path: ./, sourceRef: {kind: GitRepository, name: tenants}}}", policy},
 		"a Namespace that is not ours": {"{apiVersion: v1, kind: Namespace, metadata: {name: not-ours}}", policy},
