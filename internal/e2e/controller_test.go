@@ -23,14 +23,14 @@ func TestController(t *testing.T) {
 	c := b.StartController(t)
 	var main *generator
 	t.Run("runs", func(t *testing.T) {
-		for name, test := range map[string]func(*testing.T){
-			"tenants":   func(t *testing.T) { main = delivered(t, b, c) },
-			"suspended": func(t *testing.T) { suspended(t, b, c) },
-			"deletions": func(t *testing.T) { tooManyDeletions(t, b, c) },
+		for name, test := range map[string]func(*testing.T, *bed.Bed, *bed.Controller) *generator{
+			"tenants": delivered, "suspended": suspended, "deletions": tooManyDeletions,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				test(t)
+				if g := test(t, b, c); name == "tenants" {
+					main = g
+				}
 			})
 		}
 	})
@@ -39,16 +39,16 @@ func TestController(t *testing.T) {
 	}
 	for _, step := range []struct {
 		name string
-		do   func(*testing.T)
+		do   func(*testing.T, *generator)
 	}{
-		{"policies", func(t *testing.T) { hostileWrites(t, main) }},
-		{"killed", func(t *testing.T) { killed(t, main, c.First) }},
-		{"storage", func(t *testing.T) { storageLost(t, main, c.First) }},
-		{"leader", func(t *testing.T) { theOtherTakesOver(t, main, c.First) }},
-		{"scope", func(t *testing.T) { onlyItsNamespace(t, main) }},
-		{"shards", func(t *testing.T) { shards(t, main) }},
+		{"policies", hostileWrites},
+		{"killed", killed},
+		{"storage", storageLost},
+		{"leader", theOtherTakesOver},
+		{"scope", onlyItsNamespace},
+		{"shards", shards},
 	} {
-		t.Run(step.name, step.do)
+		t.Run(step.name, func(t *testing.T) { step.do(t, main) })
 	}
 	nothingForbidden(t, b)
 }
@@ -255,7 +255,7 @@ spec: {sourceRef: {kind: GitRepository, name: tenants}}
 }
 
 // suspended shows that a TenantGenerator that is suspended does nothing but end, beside one of the same source that works.
-func suspended(t *testing.T, b *bed.Bed, c *bed.Controller) {
+func suspended(t *testing.T, b *bed.Bed, c *bed.Controller) *generator {
 	t.Helper()
 	g := newGenerator(t, b, c, "awake", "maxDeletions: 0", func(g *generator) { g.simple(t, "sleeper") })
 	asleep := &generator{workspace: g.workspace, controller: c, name: "asleep", source: g.source}
@@ -295,10 +295,11 @@ spec: {sourceRef: {kind: GitRepository, name: awake}}
 		t.Errorf("the other's are %q", slices.Sorted(maps.Keys(g.artifacts(t))))
 	}
 	g.Delete(t, bed.Objects{g.self, g.source})
+	return g
 }
 
 // tooManyDeletions shows that more tenants than are allowed do not vanish, and do once they are allowed.
-func tooManyDeletions(t *testing.T, b *bed.Bed, c *bed.Controller) {
+func tooManyDeletions(t *testing.T, b *bed.Bed, c *bed.Controller) *generator {
 	t.Helper()
 	g := newGenerator(t, b, c, "few", "maxDeletions: 1", func(g *generator) {
 		for _, name := range []string{"few-a", "few-b", "few-c"} {
@@ -321,4 +322,5 @@ func tooManyDeletions(t *testing.T, b *bed.Bed, c *bed.Controller) {
 		t.Errorf("published are %q", got)
 	}
 	g.Delete(t, bed.Objects{g.self, g.source})
+	return g
 }

@@ -21,11 +21,12 @@ var alone = []string{"--enable-leader-election=false", "--artifact-retention-ttl
 
 // killed kills the controller at random moments while commits go on. Nothing that is named is ever missing, and in the end
 // the cluster is as the last commit has it.
-func killed(t *testing.T, g *generator, r *bed.Replica) {
+func killed(t *testing.T, g *generator) {
 	t.Helper()
+	r := g.controller.First
 	const rounds = 8
 	seed := uint64(time.Now().UnixNano())
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a failure is run again with the same seed
+	random := rand.New(rand.NewPCG(seed, 0))
 	r.Stop()
 	r.Restart(t, alone...)
 	// kustomize-controller 1.9.6 begins from what its cache holds of a Kustomization, and does not know yet what it applied a
@@ -93,8 +94,9 @@ func onlyWhatIsNamed(t *testing.T, g *generator, r *bed.Replica) {
 
 // storageLost shows that a storage that is gone is made again before anything is fetched of it, without a write to the
 // cluster; and that a poller does notice what is missing.
-func storageLost(t *testing.T, g *generator, r *bed.Replica) {
+func storageLost(t *testing.T, g *generator) {
 	t.Helper()
+	r := g.controller.First
 	versions, artifacts := g.writes(t), g.artifacts(t)
 	empty := func() {
 		t.Helper()
@@ -138,8 +140,9 @@ func storageLost(t *testing.T, g *generator, r *bed.Replica) {
 
 // theOtherTakesOver shows what happens when the leader of two replicas is killed. Leases are shorter than by default, where
 // it takes up to 40 seconds.
-func theOtherTakesOver(t *testing.T, g *generator, first *bed.Replica) {
+func theOtherTakesOver(t *testing.T, g *generator) {
 	t.Helper()
+	first := g.controller.First
 	leases := []string{"--leader-election-lease-duration=6s", "--leader-election-renew-deadline=4s", "--leader-election-retry-period=1s"}
 	first.Stop()
 	first.Restart(t, leases...)

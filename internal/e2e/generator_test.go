@@ -29,7 +29,7 @@ type generator struct {
 // `spec` are lines of the TenantGenerator's, in flow style, behind its source.
 func newGenerator(t *testing.T, b *bed.Bed, c *bed.Controller, name, spec string, write func(*generator)) *generator {
 	t.Helper()
-	folder, err := os.MkdirTemp(b.Folder, name+"-") // which outlives a subtest
+	folder, err := os.MkdirTemp(b.Folder, name+"-") //nolint:usetesting // it outlives a subtest
 	if err != nil {
 		t.Fatal(err)
 	}
