@@ -48,8 +48,10 @@ func newManager(ctx context.Context, o *options, end func(reason string)) (ctrl.
 	reconciler := &controller.Reconciler{
 		Client: manager.GetClient(), Events: recorder, Storage: storage,
 		Fetcher: controller.NewFetcher(o.limits, o.source, o.fetchTimeout), Version: buildVersion(),
-		ServiceAccountName: o.serviceAccountName, NoCrossNamespaceRefs: o.acl.NoCrossNamespaceRefs,
-		RequeueDependency: o.requeueDependency, MaxCUEBytes: o.maxCUEBytes, Timeout: o.timeout, Workers: o.workers, Initial: initial, End: end,
+		ServiceAccountName: o.serviceAccountName,
+		// Of one namespace, it neither sees nor may read what is in another.
+		NoCrossNamespaceRefs: o.acl.NoCrossNamespaceRefs || !o.watch.AllNamespaces,
+		RequeueDependency:    o.requeueDependency, MaxCUEBytes: o.maxCUEBytes, Timeout: o.timeout, Workers: o.workers, Initial: initial, End: end,
 	}
 	setup := ctrlcontroller.Options{MaxConcurrentReconciles: o.concurrent, RateLimiter: fluxcontroller.GetRateLimiter(o.rate)}
 	if err := reconciler.SetupWithManager(ctx, manager, setup); err != nil {
@@ -58,7 +60,7 @@ func newManager(ctx context.Context, o *options, end func(reason string)) (ctrl.
 	controller.RegisterMetrics()
 	for _, part := range []ctrlRunnable{
 		&controller.FileServer{Storage: storage, Address: o.storageAddr},
-		&controller.Collector{Reconciler: reconciler, Retention: o.artifactRetention, Every: time.Minute},
+		&controller.Collector{Reconciler: reconciler, Retention: o.artifactRetention, Every: min(max(o.artifactRetention, time.Second), time.Minute)},
 		initial,
 	} {
 		if err := manager.Add(part); err != nil {

@@ -245,7 +245,7 @@ func TestApplierWritesOurOutput(t *testing.T) {
 				{user: fluxApplier, verb: admission.Create, object: o}, {user: fluxApplier, verb: admission.Update, object: o, old: o}, {user: fluxApplier, verb: admission.Delete, old: o},
 			} {
 				tried++
-				elsewhere := o.GetKind() == "ClusterRoleBinding" && bindsElsewhere(o) && a.verb != admission.Delete
+				elsewhere := (o.GetKind() == "ClusterRoleBinding" || o.GetKind() == "RoleBinding" && strings.HasPrefix(o.GetName(), "eso-tenant-token-")) && bindsElsewhere(o) && a.verb != admission.Delete
 				if refusal := decide(t, hooks, c, a); (refusal != "") != (elsewhere || o.GetNamespace() == "flux-system") {
 					t.Errorf("%s: %s %s %s/%s: %s", file, a.verb, o.GetKind(), o.GetNamespace(), o.GetName(), refusal)
 				}
@@ -274,13 +274,23 @@ func TestApplierIsHeld(t *testing.T) {
 	}
 	const rbac = "rbac.authorization.k8s.io/v1"
 	role := func(rule string) string { return head(rbac, "Role", "web", "rules: ["+rule+"]") }
+	token := func(namespace, account string) string {
+		rule := `{apiGroups: [""], resources: [serviceaccounts/token], resourceNames: [` + account + `], verbs: [create]}`
+		return strings.Replace(head(rbac, "Role", namespace, "rules: ["+rule+"]"), "eso-tenant-x", "eso-tenant-token-a", 1)
+	}
 	clusterRole := func(rule string) string { return head(rbac, "ClusterRole", "", "rules: ["+rule+"]") }
 	binding := func(ref, subject string) string {
 		return head(rbac, "RoleBinding", "web", "roleRef: "+ref+"\nsubjects: ["+subject+"]")
 	}
 	const ownRole, edit = "{kind: Role, name: eso-tenant-x}", "{kind: ClusterRole, name: edit}"
 	for name, test := range map[string]struct{ text, refusal string }{
-		"a token of a named account":        {role(`{apiGroups: [""], resources: [serviceaccounts/token], resourceNames: [a], verbs: [create]}`), ""},
+		"a token of a named account":        {token("web", "a"), ""},
+		"a token, by a Role for others":     {role(`{apiGroups: [""], resources: [serviceaccounts/token], resourceNames: [a], verbs: [create]}`), "named service accounts"},
+		"a token of a shared store's":       {token("external-secrets", "shared-access-sa"), ""},
+		"a token of the operator":           {token("external-secrets", "a, external-secrets"), "none of the operator's own"},
+		"a token Role for the operator":     {binding("{kind: Role, name: eso-tenant-token-a}", "{kind: ServiceAccount, name: external-secrets, namespace: external-secrets}"), ""},
+		"a token Role for a tenant":         {binding("{kind: Role, name: eso-tenant-token-a}", "{kind: ServiceAccount, name: a, namespace: web}"), "to the operator's"},
+		"a Role to read for a tenant":       {binding(ownRole, "{kind: ServiceAccount, name: a, namespace: web}"), ""},
 		"a token of any account":            {role(`{apiGroups: [""], resources: [serviceaccounts/token], verbs: [create]}`), "named service accounts"},
 		"a token of no named account":       {role(`{apiGroups: [""], resources: [serviceaccounts/token], resourceNames: [], verbs: [create]}`), "named service accounts"},
 		"tokens among other things":         {role(`{apiGroups: [""], resources: [secrets, serviceaccounts/token], resourceNames: [a], verbs: [create]}`), "named service accounts"},

@@ -57,7 +57,7 @@ var sourceKinds = []string{sourcev1.GitRepositoryKind, sourcev1.OCIRepositoryKin
 func (r *Reconciler) artifact(ctx context.Context, g *v1alpha1.TenantGenerator) (*meta.Artifact, error) {
 	ref := g.Spec.SourceRef
 	if r.NoCrossNamespaceRefs && g.SourceNamespace() != g.Namespace {
-		return nil, &terminalError{reasonAccessDenied, fmt.Sprintf("the source is in namespace %s, and references across namespaces are switched off (--no-cross-namespace-refs)", g.SourceNamespace())}
+		return nil, &terminalError{reasonAccessDenied, fmt.Sprintf("the source is in namespace %s, and references across namespaces are switched off (--no-cross-namespace-refs, or --watch-all-namespaces=false)", g.SourceNamespace())}
 	}
 	source := newSource(ref.Kind)
 	if source == nil {

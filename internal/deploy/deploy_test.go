@@ -14,7 +14,9 @@ import (
 	"strings"
 	"testing"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -53,13 +55,19 @@ func build(t testing.TB, dir string) []byte {
 }
 
 // everywhere is the base with the component for all namespaces.
-func everywhere(t testing.TB) []byte {
+func everywhere(t testing.TB) []byte { return with(t, "all-namespaces") }
+
+// with is the base with a component, and the image of another registry, as docs/flux.md has it.
+func with(t testing.TB, component string) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "deploy"), os.DirFS(folder)); err != nil {
 		t.Fatal(err)
 	}
-	text, err := yaml.Marshal(kustomizev1.Kustomization{Resources: []string{"deploy"}, Components: []string{"deploy/all-namespaces"}})
+	text, err := yaml.Marshal(kustomizev1.Kustomization{
+		Resources: []string{"deploy"}, Components: []string{"deploy/" + component},
+		Images: []kustomizev1.Image{{Name: "localhost/eso-tenant-controller", NewName: "registry.example.com/c", NewTag: "v1"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +114,7 @@ func one[T any](t testing.TB, all []*unstructured.Unstructured, kind, name strin
 func TestVerify(t *testing.T) {
 	known := []problem.Rule{problem.StoreWritable, problem.OperatorOpen} // it delivers stores, and the operator's own roles
 	applier := rbac.ServiceAccount("flux-system", "eso-tenant-applier")
-	for name, stream := range map[string][]byte{"base": build(t, folder), "all namespaces": everywhere(t)} {
+	for name, stream := range map[string][]byte{"base": build(t, folder), "all namespaces": everywhere(t), "a shard": with(t, "samples/shard")} {
 		set, unread := fn.ReadObjects([]string{"-"}, bytes.NewReader(stream), verify.Kinds)
 		in := verify.Input{Objects: set.Objects, Unread: unread, ESO: []rbac.Subject{rbac.ServiceAccount("external-secrets", "external-secrets")}}
 		found := 0
@@ -238,6 +246,44 @@ func TestApplierRights(t *testing.T) {
 	}
 	if tried < 100 {
 		t.Errorf("only %d requests were tried", tried)
+	}
+}
+
+// A shard differs from the base by its name, its address and its selector, and has the image that the user says. It is the
+// base's copy: this keeps it one.
+func TestShard(t *testing.T) {
+	const selector, rest = "--watch-label-selector=sharding.fluxcd.io/key=shard1", "--watch-label-selector=!sharding.fluxcd.io/key"
+	all := objects(t, with(t, "samples/shard"))
+	base := one[appsv1.Deployment](t, all, "Deployment", "eso-tenant-controller").Spec
+	shard := one[appsv1.Deployment](t, all, "Deployment", "eso-tenant-controller-shard1").Spec
+	args := base.Template.Spec.Containers[0].Args
+	if last := args[len(args)-1]; last != rest {
+		t.Errorf("the base ends with %s", last)
+	}
+	args[len(args)-1] = selector
+	want, err := json.Marshal(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(shard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed := strings.NewReplacer(`"app":"eso-tenant-controller"`, `"app":"eso-tenant-controller-shard1"`,
+		"adv-addr=eso-tenant-controller.", "adv-addr=eso-tenant-controller-shard1.").Replace(string(want))
+	if string(got) != renamed {
+		t.Errorf("the shard is\n%s\nwant\n%s", got, renamed)
+	}
+	if image := shard.Template.Spec.Containers[0].Image; image != "registry.example.com/c:v1" {
+		t.Errorf("its image is %s", image)
+	}
+	policy := one[admissionregistrationv1.ValidatingAdmissionPolicy](t, all, "ValidatingAdmissionPolicy", "eso-tenant-artifacts").Spec
+	if servers := policy.Variables[0].Expression; !strings.Contains(servers, "'http://eso-tenant-controller-shard1.flux-system.svc.cluster.local./'") {
+		t.Errorf("artifacts may be at %s", servers)
+	}
+	network := one[networkingv1.NetworkPolicy](t, all, "NetworkPolicy", "eso-tenant-controller").Spec.PodSelector
+	if values := network.MatchExpressions[0].Values; len(network.MatchLabels) > 0 || !slices.Contains(values, "eso-tenant-controller-shard1") {
+		t.Errorf("the NetworkPolicy is for %+v", network)
 	}
 }
 

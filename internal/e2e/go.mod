@@ -5,6 +5,7 @@ go 1.26.0
 
 require (
 	github.com/eso-tenant/eso-tenant v0.0.0
+	github.com/fluxcd/cli-utils v1.2.3
 	github.com/google/go-containerregistry v0.22.1
 	golang.org/x/sync v0.22.0
 	helm.sh/helm/v3 v3.22.0

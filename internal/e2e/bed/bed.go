@@ -112,7 +112,7 @@ func prepare(ctx context.Context, log io.Writer) (*Bed, error) {
 	if b.Folder, err = os.MkdirTemp("", "eso-tenant-e2e-"); err != nil {
 		return nil, err
 	}
-	if b.esoTenant, err = builder.ESOTenant(ctx, b.Folder); err != nil {
+	if b.esoTenant, err = builder.Ours(ctx, "eso-tenant", b.Folder); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(b.Logs(), 0o700); err != nil {

@@ -235,6 +235,34 @@ func (b *Bed) StartFlux(t *testing.T) {
 	b.check(t, b.TryStartFlux(t.Context()))
 }
 
+// StartController installs deploy/ and starts eso-tenant-controller, as TryStartController does.
+func (b *Bed) StartController(t *testing.T) *Controller {
+	t.Helper()
+	c, err := b.TryStartController(t.Context())
+	b.check(t, err)
+	return c
+}
+
+// Install installs deploy/ with components, as TryInstall does.
+func (c *Controller) Install(t *testing.T, components ...string) {
+	t.Helper()
+	c.bed.check(t, c.TryInstall(t.Context(), components...))
+}
+
+// Replica starts one more process of the controller, as TryReplica does.
+func (c *Controller) Replica(t *testing.T, name, deployment string, arguments ...string) *Replica {
+	t.Helper()
+	r, err := c.TryReplica(t.Context(), name, deployment, arguments...)
+	c.bed.check(t, err)
+	return r
+}
+
+// Restart starts a replica that has ended, as TryRestart does.
+func (r *Replica) Restart(t *testing.T, arguments ...string) {
+	t.Helper()
+	r.controller.bed.check(t, r.TryRestart(t.Context(), arguments...))
+}
+
 // RestartControllerManager starts kube-controller-manager anew. Without accounts, its controllers have no service accounts
 // of their own and all act as one user.
 func (b *Bed) RestartControllerManager(t *testing.T, accounts bool) {

@@ -246,12 +246,12 @@ func copyAll(from, to string) error {
 	})
 }
 
-// ESOTenant builds our own binary of this tree into a folder, and returns its path.
-func (b *Builder) ESOTenant(ctx context.Context, folder string) (string, error) {
-	path := filepath.Join(folder, "eso-tenant")
+// Ours builds a binary of this tree, a folder of cmd/, into a folder, and returns its path.
+func (b *Builder) Ours(ctx context.Context, name, folder string) (string, error) {
+	path := filepath.Join(folder, name)
 	root := filepath.Join(b.Components, "..", "..", "..")
-	if _, err := run(ctx, root, "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/eso-tenant"); err != nil {
-		return "", fmt.Errorf("building eso-tenant: %w", err)
+	if _, err := run(ctx, root, "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/"+name); err != nil {
+		return "", fmt.Errorf("building %s: %w", name, err)
 	}
 	return path, nil
 }

@@ -219,6 +219,15 @@ func (p *Process) Stop() {
 	<-p.ended
 }
 
+// Kill ends a process and all of its group at once, as a machine's failure does, and returns when it has ended.
+func (p *Process) Kill() {
+	p.stopping.Do(func() {
+		close(p.asked)
+		_ = syscall.Kill(-p.ID, syscall.SIGKILL) // it may have ended, which is as good
+	})
+	<-p.ended
+}
+
 // Stop ends all programs, the last first. None can be started any more.
 func (s *Supervisor) Stop() {
 	s.mutex.Lock()
