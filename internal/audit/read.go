@@ -11,7 +11,7 @@ import (
 )
 
 // chunk is how much is read at once, in bytes.
-const chunk = 256 << 10
+const chunk = 128 << 10
 
 // batch is how many events go together from a file's reader to the tally, and
 // ahead how many batches of a file may wait for the files before it.
@@ -115,6 +115,9 @@ func (l *log) read(ctx context.Context, source Source, window Window) error {
 	}
 	l.scanner.window = window
 	l.scanner.emit = func(e *event) {
+		if waiting == nil {
+			waiting = make([]*event, 0, batch)
+		}
 		if waiting = append(waiting, e); len(waiting) == batch {
 			flush()
 		}
