@@ -48,18 +48,19 @@ func (s *scanner) skim(line []byte) (at int64, dull bool) {
 	if begin < 0 {
 		return 0, false
 	}
-	if size := s.clients.known(line[begin:]); size > 0 {
+	size := s.clients.known(line[begin:])
+	if size > 0 {
 		resource := line[begin+size:]
 		if stage := bodiless(resource); stage >= 0 {
 			at, _, ok := s.clock.ending(resource[stage:])
 			return at, ok && !interesting(resource, level, verb)
 		}
 	}
-	at, end, annotated, ok := s.clock.closing(line, begin)
+	at, end, annotated, ok := s.clock.closing(line, begin+size)
 	if !ok {
 		return 0, false
 	}
-	middle := line[begin:end]
+	middle := line[begin+size : end]
 	switch {
 	case nextEvent.in(middle) >= 0, impersonatedKey.in(middle) >= 0, escaped.in(middle) >= 0:
 		return 0, false
@@ -67,7 +68,10 @@ func (s *scanner) skim(line []byte) (at int64, dull bool) {
 		return 0, false
 	}
 	i := refKey.in(middle)
-	if i < 0 {
+	switch {
+	case size > 0: // it was behind the client
+		return at, i < 0 && !interesting(middle, level, verb)
+	case i < 0:
 		return at, true // it is of no resource
 	}
 	i += len(refKey.text)

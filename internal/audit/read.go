@@ -7,6 +7,8 @@ import (
 	"io"
 	"runtime"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
@@ -153,6 +155,9 @@ func (l *log) problems() problem.List {
 		p := unreadable(l.name, "this cannot be read to its end: "+cause(l.err))
 		if errors.Is(l.err, errUTF16) {
 			p.Message = l.err.Error()
+		}
+		if errors.Is(l.err, zstd.ErrWindowSizeExceeded) {
+			p.Hint = fmt.Sprintf("it was packed with a window of more than %d MiB; unpack it first: zstd -dc --long=31 FILE | eso-tenant audit --log -", maxWindow>>20)
 		}
 		all = append(all, p)
 	}
