@@ -33,23 +33,20 @@ func (c *clock) closing(line []byte, begin int) (micros int64, at int, annotated
 
 // ending reads what stands behind the name of the stage's time.
 func (c *clock) ending(b []byte) (micros int64, annotated, ok bool) {
-	end := bytes.IndexByte(b, '"')
-	if end < 0 {
+	stated, rest, closed := bytes.Cut(b, quoteMark)
+	if micros, ok = c.parse(stated); !ok || !closed {
 		return 0, false, false
 	}
-	if micros, ok = c.parse(b[:end]); !ok {
-		return 0, false, false
-	}
-	rest := b[end+1:]
 	if string(rest) == "}" {
 		return micros, false, true
 	}
 	rest, named := bytes.CutPrefix(rest, annotationsKey)
-	rest, closed := bytes.CutSuffix(rest, brackets)
+	rest, closed = bytes.CutSuffix(rest, brackets)
 	return micros, true, named && closed && silent(rest)
 }
 
 var (
+	quoteMark      = []byte(`"`)
 	brackets       = []byte("}}")
 	annotationsKey = []byte(`,"annotations":{`)
 	commonReason   = []byte(`"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":`)

@@ -92,7 +92,7 @@ const (
 
 // opening reads an event's level and verb, and where its user begins, or -1.
 func opening(line []byte) (level, verb []byte, at int) {
-	if level, at = field(line, 0, commonStart); at >= 0 {
+	if _, at = field(line, 0, commonStart); at >= 0 {
 		level = metadata
 	} else {
 		level, at = field(line, 0, eventStartV1)

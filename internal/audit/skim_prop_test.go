@@ -183,7 +183,7 @@ func TestSkimIsExact(t *testing.T) {
 		if diff := cmp.Diff(told(want), told(got)); diff != "" {
 			t.Errorf("%s\n(-encoding/json +skim):\n%s", text.String(), diff)
 		}
-		if got.Coverage.Events != want.Coverage.Events || got.Coverage.First != want.Coverage.First || got.Coverage.Last != want.Coverage.Last {
+		if got.Coverage.Events != want.Coverage.Events || !got.Coverage.First.Equal(want.Coverage.First) || !got.Coverage.Last.Equal(want.Coverage.Last) {
 			t.Errorf("%s\nread %+v, want %+v", text.String(), got.Coverage, want.Coverage)
 		}
 		dull += got.Coverage.Events - got.Coverage.Decoded

@@ -22,30 +22,29 @@ const jqFilter = `select(.stage == "ResponseComplete" and .verb == "create" and 
 var errNoJQ = errors.New("there is no jq to compare with: make jq installs it; -log 0 does without")
 
 // prepareAudit writes an audit log, and what reads it: ours, and jq.
-func (r *report) prepareAudit(ctx context.Context, mine binary, opts options, root, scratch string) error {
+func prepareAudit(ctx context.Context, mine binary, opts options, root, scratch string) (audit, other *subject, err error) {
 	jq, err := exec.LookPath("jq")
 	if err != nil {
-		return errNoJQ
+		return nil, nil, errNoJQ
 	}
 	version, err := exec.CommandContext(ctx, jq, "--version").Output()
 	if err != nil {
-		return fmt.Errorf("asking jq for its version: %w", err)
+		return nil, nil, fmt.Errorf("asking jq for its version: %w", err)
 	}
 	file := filepath.Join(scratch, "audit.log")
 	if err := writeAuditLog(ctx, root, file, opts.log); err != nil {
-		return err
+		return nil, nil, err
 	}
-	r.logMB = opts.log
 	label := fmt.Sprintf(", %d MB log", opts.log)
-	r.audit = &subject{
+	audit = &subject{
 		binary: mine, label: "eso-tenant audit" + label, dir: scratch, args: []string{"audit", "--log", file, "--format", "json"},
 		runs: opts.runs, count: countRequests,
 	}
-	r.jq = &subject{
+	other = &subject{
 		binary: binary{tool: tool{name: "jq"}, path: jq, version: strings.TrimSpace(string(version))}, label: "jq" + label, dir: scratch,
 		args: []string{"-c", jqFilter, file}, runs: opts.runs, count: countLines,
 	}
-	return nil
+	return audit, other, nil
 }
 
 // writeAuditLog has the generator of audit's tests write a log, 2 % of whose events are requests for tokens.

@@ -71,7 +71,8 @@ func measureAll(ctx context.Context, opts options, progress io.Writer) (report, 
 		return report{}, err
 	}
 	if opts.log > 0 && result.tool(ours) != nil {
-		if err := result.prepareAudit(ctx, result.tool(ours).binary, opts, root, scratch); err != nil {
+		result.logMB = opts.log
+		if result.audit, result.jq, err = prepareAudit(ctx, result.tool(ours).binary, opts, root, scratch); err != nil {
 			return report{}, err
 		}
 	}
