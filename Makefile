@@ -146,8 +146,12 @@ examples: build ## render each example that has a Platform
 	done
 
 .PHONY: bench
-bench: ## CPU time and memory beside helm, jsonnet and cue; BENCH holds its flags
+bench: jq ## CPU time and memory beside helm, jsonnet, cue and jq; BENCH holds its flags
 	go run ./internal/bench $(BENCH)
+
+.PHONY: jq
+jq: ## jq, beside which audit is measured, by apt-get where there is none
+	@command -v jq > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends jq; }
 
 .PHONY: tools
 tools: $(BIN)/kustomize ## what tests run besides Go

@@ -9,51 +9,74 @@ import (
 // only its annotations after them.
 const tail = 384
 
-// stageTime is the time of an event's stage in microseconds, found without
-// decoding, and where in the line it stands; or false. The last one counts: what
-// stands before it may be of a body.
-func (c *clock) stageTime(line []byte) (micros int64, at int, ok bool) {
-	from := max(0, len(line)-tail)
-	at = last(line[from:])
-	if at < 0 {
-		from = 0
-		at = last(line)
+// closing reads the end of an event, as the API server writes it: the time of
+// its stage in microseconds, where in the line that stands, whether annotations
+// are behind it, and that these say nothing of what is judged here.
+//
+// With only texts in the annotations, the brackets behind these close them and
+// the event, so that the time is the event's, and not one within its body.
+func (c *clock) closing(line []byte, begin int) (micros int64, at int, annotated, ok bool) {
+	for _, from := range [...]int{max(begin, len(line)-tail), begin} {
+		for at = from; ; at += len(stageKey.text) {
+			i := stageKey.in(line[at:])
+			if i < 0 {
+				break
+			}
+			at += i
+			if micros, annotated, ok = c.ending(line[at+len(stageKey.text):]); ok {
+				return micros, at, annotated, true
+			}
+		}
 	}
-	if at < 0 {
-		return 0, 0, false
-	}
-	at += from
-	value := blank(line[at+len(stageKey.text):])
-	value, colon := bytes.CutPrefix(value, []byte(":"))
-	value, quote := bytes.CutPrefix(blank(value), []byte(`"`))
-	end := bytes.IndexByte(value, '"')
-	if !colon || !quote || end < 0 {
-		return 0, 0, false
-	}
-	micros, ok = c.parse(value[:end])
-	return micros, at, ok
+	return 0, 0, false, false
 }
 
-// blank takes off blanks. There are none as the API server writes it.
-func blank(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+// ending reads what stands behind the name of the stage's time.
+func (c *clock) ending(b []byte) (micros int64, annotated, ok bool) {
+	stated, rest, closed := bytes.Cut(b, quoteMark)
+	if micros, ok = c.parse(stated); !ok || !closed {
+		return 0, false, false
+	}
+	if string(rest) == "}" {
+		return micros, false, true
+	}
+	rest, named := bytes.CutPrefix(rest, annotationsKey)
+	rest, closed = bytes.CutSuffix(rest, brackets)
+	return micros, true, named && closed && silent(rest)
+}
+
+var (
+	quoteMark      = []byte(`"`)
+	brackets       = []byte("}}")
+	annotationsKey = []byte(`,"annotations":{`)
+	commonReason   = []byte(`"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":`)
+)
+
+// silent tells whether annotations are texts only, and none of them of interest
+// by itself.
+func silent(b []byte) bool {
+	if reason, common := bytes.CutPrefix(b, commonReason); common {
+		return quoteEnd(reason) == len(reason)
+	}
+	for len(b) > 0 {
+		end := quoteEnd(b)
+		if end < 0 || end == len(b) || b[end] != ':' {
+			return false
+		}
+		name := b[1 : end-1]
+		b = b[end+1:]
+		if end = quoteEnd(b); end < 0 || bytes.IndexByte(name, '\\') >= 0 || bytes.HasPrefix(name, []byte(legacyUsed)) {
+			return false
+		}
+		if b = b[end:]; len(b) == 0 {
+			return true
+		}
+		if b[0] != ',' || len(b) == 1 {
+			return false
+		}
 		b = b[1:]
 	}
-	return b
-}
-
-// last is where the key stands last, or -1. Forwards, since that is what the
-// standard library is fast at.
-func last(b []byte) int {
-	found := -1
-	for from := 0; ; {
-		i := stageKey.in(b[from:])
-		if i < 0 {
-			return found
-		}
-		found = from + i
-		from = min(len(b), found+len(stageKey.text))
-	}
+	return true
 }
 
 // clock reads times, one after another. Most are of the same minute as the one
@@ -94,9 +117,10 @@ func (c *clock) minute(b []byte) bool {
 	return true
 }
 
-func digits(b []byte) (int64, bool) {
+func digits[T string | []byte](b T) (int64, bool) {
 	n := int64(0)
-	for _, c := range b {
+	for i := range len(b) {
+		c := b[i]
 		if c < '0' || c > '9' {
 			return 0, false
 		}

@@ -25,6 +25,13 @@ func (t *tally) conclude(r *Report) {
 			Hint:    "log create of serviceaccounts/token at level Request: eso-tenant audit policy --merge POLICY",
 		})
 	}
+	if r.Coverage.Files > 0 && r.Coverage.Events == 0 && r.Problems.Errors() == 0 {
+		r.Problems = append(r.Problems, problem.Problem{
+			Rule: problem.AuditLogIncomplete, Severity: problem.Error, Position: problem.Position{Subject: "audit log"},
+			Message: "there is no audit event in all that was read: it says nothing, not that nothing happened",
+			Hint:    "name the file that --audit-log-path of the API server has",
+		})
+	}
 	t.unused(r)
 	r.Problems = r.Problems.Sorted()
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -157,21 +156,31 @@ func (e *event) mints() bool {
 
 // identity tells events apart. A client may choose the audit ID of its request
 // (the header Audit-ID), so the ID alone would let it hide one behind another.
-func (e *event) identity() [16]byte {
-	var text []byte
-	add := func(parts ...string) {
-		for _, part := range parts { // with its length, so that none runs into the next
-			text = append(binary.AppendUvarint(text, uint64(len(part))), part...)
-		}
+// scratch is memory to work in; it comes back for the next one.
+func (e *event) identity(scratch []byte) (id [16]byte, _ []byte) {
+	text := scratch[:0]
+	add := func(part string) { // with its length, so that none runs into the next
+		text = append(binary.AppendUvarint(text, uint64(len(part))), part...)
 	}
-	add(e.AuditID, e.Stage, e.Received, e.StageTimestamp, e.Verb, e.RequestURI, e.User.Username)
-	add(e.ObjectRef.Resource, e.ObjectRef.Subresource, e.ObjectRef.Namespace, e.ObjectRef.Name, e.ObjectRef.APIGroup, strconv.Itoa(e.ResponseStatus.Code))
-	if e.ImpersonatedUser != nil {
-		add("as", e.ImpersonatedUser.Username)
+	ref := &e.ObjectRef
+	for _, part := range [...]string{
+		e.AuditID, e.Stage, e.Received, e.StageTimestamp, e.Verb, e.RequestURI, e.User.Username,
+		ref.Resource, ref.Subresource, ref.Namespace, ref.Name, ref.APIGroup,
+	} {
+		add(part)
+	}
+	text = binary.AppendVarint(text, int64(e.ResponseStatus.Code))
+	if e.ImpersonatedUser == nil {
+		add("")
+	} else {
+		add("as")
+		add(e.ImpersonatedUser.Username)
 	}
 	if b := e.RequestObject; b != nil {
-		add(b.Spec.Audiences...)
+		for _, audience := range b.Spec.Audiences {
+			add(audience)
+		}
 	}
 	sum := sha256.Sum256(text)
-	return [16]byte(sum[:16])
+	return [16]byte(sum[:16]), text
 }

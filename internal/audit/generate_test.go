@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -37,6 +40,26 @@ func (g *generator) write(w io.Writer, size int64) error {
 		written += int64(n)
 	}
 	return out.Flush()
+}
+
+// TestWriteLog is how internal/bench has the log written that it measures.
+func TestWriteLog(t *testing.T) {
+	name := os.Getenv("AUDIT_LOG_FILE")
+	if name == "" {
+		t.Skip("writes AUDIT_LOG_MB megabytes to AUDIT_LOG_FILE, for internal/bench")
+	}
+	size, err := strconv.ParseInt(os.Getenv("AUDIT_LOG_MB"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := newGenerator(1, 20).write(file, size*1_000_000); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (g *generator) event() string {

@@ -6,8 +6,10 @@ import "bytes"
 // and JSON may write a byte of these as six.
 const maxLine = 32 << 20
 
-// keptLine is how much of a buffer is kept from one long line to the next.
-const keptLine = 4 << 20
+// grownLine is how far the buffer for a line grows by itself. For a longer one
+// it is made as long as a line may be, once: growing further would leave more
+// memory behind than that.
+const grownLine = 4 << 20
 
 // splitter cuts a stream into lines, whatever pieces it comes in. What it hands
 // out is valid until the call returns.
@@ -43,6 +45,9 @@ func (s *splitter) feed(chunk []byte) {
 func (s *splitter) keep(part []byte) {
 	s.size += int64(len(part))
 	if s.drops = s.drops || len(s.pending)+len(part) > maxLine; !s.drops {
+		if need := len(s.pending) + len(part); need > grownLine && cap(s.pending) < maxLine {
+			s.pending = append(make([]byte, 0, maxLine), s.pending...)
+		}
 		s.pending = append(s.pending, part...)
 	}
 }
@@ -56,9 +61,6 @@ func (s *splitter) end() {
 		s.line(s.number, s.pending)
 	}
 	s.drops, s.size, s.pending = false, 0, s.pending[:0]
-	if cap(s.pending) > keptLine {
-		s.pending = nil
-	}
 }
 
 // finish ends the stream: its last line may have no end.

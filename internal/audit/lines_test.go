@@ -150,9 +150,11 @@ func TestUTF16(t *testing.T) {
 			}
 			b.Write(pair)
 		}
-		report := read(t, &Input{}, b.String())
-		if got := lines(report.Problems); !strings.HasPrefix(got, "0.log: this is UTF-16") || report.Problems[0].Rule != problem.SourceUnreadable {
-			t.Error(got)
+		for _, text := range []string{b.String(), b.String()[2:]} { // and without the byte order mark
+			report := read(t, &Input{}, text)
+			if got := lines(report.Problems); !strings.HasPrefix(got, "0.log: this is UTF-16") || report.Problems[0].Rule != problem.SourceUnreadable {
+				t.Error(got)
+			}
 		}
 	}
 }

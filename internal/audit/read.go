@@ -7,11 +7,13 @@ import (
 	"io"
 	"runtime"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 )
 
 // chunk is how much is read at once, in bytes.
-const chunk = 256 << 10
+const chunk = 128 << 10
 
 // batch is how many events go together from a file's reader to the tally, and
 // ahead how many batches of a file may wait for the files before it.
@@ -115,6 +117,9 @@ func (l *log) read(ctx context.Context, source Source, window Window) error {
 	}
 	l.scanner.window = window
 	l.scanner.emit = func(e *event) {
+		if waiting == nil {
+			waiting = make([]*event, 0, batch)
+		}
 		if waiting = append(waiting, e); len(waiting) == batch {
 			flush()
 		}
@@ -150,6 +155,9 @@ func (l *log) problems() problem.List {
 		p := unreadable(l.name, "this cannot be read to its end: "+cause(l.err))
 		if errors.Is(l.err, errUTF16) {
 			p.Message = l.err.Error()
+		}
+		if errors.Is(l.err, zstd.ErrWindowSizeExceeded) {
+			p.Hint = fmt.Sprintf("it was packed with a window of more than %d MiB; unpack it first: zstd -dc --long=31 FILE | eso-tenant audit --log -", maxWindow>>20)
 		}
 		all = append(all, p)
 	}

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type scanner struct {
 	emit     func(*event)
 	coverage Coverage
 	clock    clock
+	clients  clients
 	oldest   int64 // time of the oldest event so far, in microseconds
 	latest   int64 // and of the newest
 	broken   [3]int
@@ -51,11 +53,19 @@ func (s *scanner) line(number int, data []byte) {
 		}
 		data = data[i:]
 	}
-	if bytes.HasPrefix(data, eventStart) {
+	at, dull := s.skim(data)
+	switch {
+	case dull && s.window.has(at):
+		s.coverage.Events++
+		s.time(at)
+	case dull:
+		s.coverage.Events++
+		s.coverage.Outside++
+	case bytes.HasPrefix(data, eventStart):
 		s.events(number, data)
-		return
+	default:
+		s.foreign(number, data)
 	}
-	s.foreign(number, data)
 }
 
 // trim takes off white space at both ends. Most lines have none.
@@ -99,17 +109,6 @@ func (s *scanner) event(number int, data []byte) {
 		s.skip(&s.coverage.Truncated, truncated, number)
 		return
 	}
-	at, where, ok := s.clock.stageTime(data)
-	if ok && !s.window.has(at) {
-		s.coverage.Events++
-		s.coverage.Outside++
-		return
-	}
-	if ok && !interesting(data, where) {
-		s.coverage.Events++
-		s.time(at)
-		return
-	}
 	e, err := decode(data)
 	if err != nil {
 		s.skip(&s.coverage.NotJSON, notJSON, number)
@@ -125,7 +124,7 @@ func (s *scanner) foreign(number int, data []byte) {
 		s.skip(&s.coverage.Truncated, truncated, number)
 		return
 	}
-	if !bytes.HasPrefix(data, listStart) && !bytes.Contains(data, apiGroup) {
+	if !bytes.HasPrefix(data, listStart) && !bytes.Contains(data, apiGroup) && !disguised(data) {
 		if !json.Valid(data) {
 			s.skip(&s.coverage.NotJSON, notJSON, number)
 			return
@@ -144,6 +143,15 @@ func (s *scanner) foreign(number int, data []byte) {
 	default:
 		s.coverage.OtherKinds++
 	}
+}
+
+// disguised tells whether JSON is of the API group, written with escapes: some
+// writers put a backslash before a slash.
+func disguised(data []byte) bool {
+	var meta struct {
+		APIVersion string `json:"apiVersion"`
+	}
+	return bytes.IndexByte(data, '\\') >= 0 && json.Unmarshal(data, &meta) == nil && strings.HasPrefix(meta.APIVersion, string(apiGroup))
 }
 
 // list takes the events of an EventList. These do not say what they are.

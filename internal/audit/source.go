@@ -141,7 +141,8 @@ func unpacked(from io.Reader) (io.Reader, func(), error) {
 			return nil, nil, err
 		}
 		return r, r.Close, nil
-	case bytes.HasPrefix(start, []byte{0xff, 0xfe}), bytes.HasPrefix(start, []byte{0xfe, 0xff}):
+	case bytes.HasPrefix(start, []byte{0xff, 0xfe}), bytes.HasPrefix(start, []byte{0xfe, 0xff}),
+		bytes.HasPrefix(start, []byte{'{', 0}), bytes.HasPrefix(start, []byte{0, '{'}): // without a byte order mark
 		return nil, nil, errUTF16
 	case bytes.HasPrefix(start, []byte{0xef, 0xbb, 0xbf}):
 		_, err := buffered.Discard(3)

@@ -40,6 +40,7 @@ type tally struct {
 	requests int                  // for tokens
 	dups     int
 	file     string
+	scratch  []byte
 }
 
 type rowKey struct {
@@ -91,7 +92,8 @@ func (t *tally) add(e *event) {
 
 // double tells whether the event was there before.
 func (t *tally) double(e *event) bool {
-	id := e.identity()
+	var id [16]byte
+	id, t.scratch = e.identity(t.scratch)
 	if _, seen := t.seen[id]; seen {
 		t.dups++
 		return true
@@ -141,8 +143,8 @@ func (t *tally) mint(e *event, at place) {
 	}
 	r.given++
 	if class == ESO {
-		if last := t.used[account]; last.before(at) && (t.fences[account] != nil) {
-			t.used[account] = at
+		if fence := t.fences[account]; fence != nil && t.used[account].before(at) {
+			t.used[fence.Account] = at
 		}
 	}
 	r.ask(e)
@@ -163,7 +165,7 @@ func (t *tally) row(e *event, class Class, account Account) *row {
 			return nil
 		}
 		r = &row{class: class, audiences: map[string]struct{}{}, bindings: map[string]struct{}{}}
-		t.rows[key] = r
+		t.rows[key.kept()] = r
 	}
 	return r
 }
@@ -199,11 +201,12 @@ func (t *tally) kubelet(e *event, account Account) {
 	case e.refused():
 		t.kubelets.Refused++
 	}
-	if len(t.nodes) < maxNodes {
-		t.nodes[clip(e.User.Username)] = struct{}{}
+	node := clip(e.User.Username)
+	if _, there := t.nodes[node]; !there && len(t.nodes) < maxNodes {
+		t.nodes[strings.Clone(node)] = struct{}{}
 	}
-	if len(t.pods) < maxRows {
-		t.pods[account] = struct{}{}
+	if _, there := t.pods[account]; !there && len(t.pods) < maxRows {
+		t.pods[account.kept()] = struct{}{}
 	}
 }
 
@@ -211,11 +214,20 @@ func (t *tally) kubelet(e *event, account Account) {
 func note(set map[string]struct{}, text string) {
 	text = clip(text)
 	if _, there := set[text]; !there && len(set) < maxValues {
-		set[text] = struct{}{}
+		set[strings.Clone(text)] = struct{}{}
 	}
 }
 
-// clip bounds foreign text, and copies what it keeps of it.
+// kept is the account for long: an event's texts are parts of its line.
+func (a Account) kept() Account {
+	return Account{strings.Clone(a.Namespace), strings.Clone(a.Name)}
+}
+
+func (k rowKey) kept() rowKey {
+	return rowKey{strings.Clone(k.requester), strings.Clone(k.as), k.account.kept()}
+}
+
+// clip bounds foreign text.
 func clip(text string) string {
 	if len(text) <= maxText {
 		return text

@@ -1,50 +1,56 @@
 package audit
 
 import (
-	"bytes"
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 )
 
-// walk calls take for each field of a JSON object, with its value as written.
-// False says that it is not written plainly, or is wrong: then encoding/json
-// decides. It is here because decoding is most of what a log costs, and of an
-// event's fields a few matter.
-func walk(object []byte, take func(key, value []byte) bool) bool {
-	if len(object) < 2 || object[0] != '{' {
-		return false
+// walk reads a JSON object that begins here, and calls take for each field with
+// what stands behind its colon; take gives where the value ends. It returns where
+// the object ends. -1 of either says that it is not written plainly, or is wrong:
+// then encoding/json decides. It is here because decoding is most of what a log
+// costs, and of an event's fields a few matter.
+func walk(b string, take func(key, rest string) int) int {
+	if len(b) < 2 || b[0] != '{' {
+		return -1
 	}
-	rest := object[1:]
-	if string(rest) == "}" {
-		return true
+	if b[1] == '}' {
+		return 2
 	}
-	for {
-		end := stringEnd(rest)
-		if end < 0 || end == len(rest) || rest[end] != ':' {
-			return false
+	for at := 1; ; at++ {
+		end := stringEnd(b[at:])
+		if end < 0 {
+			return -1
 		}
-		key := rest[1 : end-1]
-		rest = rest[end+1:]
-		if end = valueEnd(rest); end < 0 || end == len(rest) {
-			return false
+		key := b[at+1 : at+end-1]
+		if at += end; at == len(b) || b[at] != ':' || strings.IndexByte(key, '\\') >= 0 || !utf8.ValidString(key) {
+			return -1
 		}
-		if bytes.IndexByte(key, '\\') >= 0 || !utf8.Valid(key) || !take(key, rest[:end]) {
-			return false
+		at++
+		if end = take(key, b[at:]); end < 0 {
+			return -1
 		}
-		if rest[end] != ',' {
-			return string(rest[end:]) == "}"
+		if at += end; at == len(b) {
+			return -1
 		}
-		rest = rest[end+1:]
+		switch b[at] {
+		case ',':
+		case '}':
+			return at + 1
+		default:
+			return -1
+		}
 	}
 }
 
 // stringEnd is where a string that begins here ends, or -1.
-func stringEnd(b []byte) int {
+func stringEnd(b string) int {
 	if len(b) == 0 || b[0] != '"' {
 		return -1
 	}
 	for at := 1; ; {
-		i := bytes.IndexByte(b[at:], '"')
+		i := strings.IndexByte(b[at:], '"')
 		if i < 0 {
 			return -1
 		}
@@ -61,7 +67,7 @@ func stringEnd(b []byte) int {
 
 // valueEnd is where a value that begins here ends, or -1. Of objects and lists
 // it sees to brackets and strings only.
-func valueEnd(b []byte) int {
+func valueEnd(b string) int {
 	if len(b) == 0 {
 		return -1
 	}
@@ -71,7 +77,8 @@ func valueEnd(b []byte) int {
 	case '{', '[':
 		return nestedEnd(b)
 	default:
-		for i, c := range b {
+		for i := range len(b) {
+			c := b[i]
 			if c == ',' || c == '}' || c == ']' {
 				return i
 			}
@@ -80,7 +87,7 @@ func valueEnd(b []byte) int {
 	}
 }
 
-func nestedEnd(b []byte) int {
+func nestedEnd(b string) int {
 	depth := 0
 	for at := 0; at < len(b); at++ {
 		switch b[at] {
@@ -103,153 +110,186 @@ func nestedEnd(b []byte) int {
 
 // plain takes a string in which nothing but quotes and backslashes is escaped;
 // others are decoded.
-func plain(value []byte, to *string) bool {
-	if len(value) < 2 || value[0] != '"' || !utf8.Valid(value) {
-		return json.Unmarshal(value, to) == nil
+func plain(rest string, to *string) int {
+	end := stringEnd(rest)
+	if end < 0 {
+		return decoded(rest, to)
 	}
-	text := value[1 : len(value)-1]
-	if bytes.IndexByte(text, '\\') < 0 {
-		*to = string(text)
-		return true
+	text := rest[1 : end-1]
+	if !utf8.ValidString(text) {
+		return decoded(rest, to)
+	}
+	if strings.IndexByte(text, '\\') < 0 {
+		*to = text
+		return end
 	}
 	out := make([]byte, 0, len(text))
 	for i := 0; i < len(text); i++ {
 		if text[i] == '\\' {
 			if i++; i == len(text) || text[i] != '"' && text[i] != '\\' {
-				return json.Unmarshal(value, to) == nil
+				return decoded(rest, to)
 			}
 		}
 		out = append(out, text[i])
 	}
 	*to = string(out)
-	return true
+	return end
+}
+
+// decoded has encoding/json take a value.
+func decoded(rest string, to any) int {
+	end := valueEnd(rest)
+	if end < 0 || json.Unmarshal([]byte(rest[:end]), to) != nil {
+		return -1
+	}
+	return end
+}
+
+// passed passes over a value of which nothing is read.
+func passed(rest string, whether bool) int {
+	if !whether {
+		return -1
+	}
+	return valueEnd(rest)
 }
 
 // plainBody takes a TokenRequest with the fields that it has, and has others
 // decoded.
-func plainBody(value []byte) (*body, bool) {
+func plainBody(rest string, to **body) int {
+	if *to != nil {
+		return -1 // twice: encoding/json makes one of both
+	}
 	b := &body{}
-	if walk(value, func(key, value []byte) bool {
-		switch string(key) {
+	end := walk(rest, func(key, rest string) int {
+		switch key {
 		case "kind", "apiVersion":
-			return stringEnd(value) == len(value)
+			return stringEnd(rest)
 		case "metadata":
-			return string(value) == "{}" || string(value) == `{"creationTimestamp":null}`
+			end := valueEnd(rest)
+			return passed(rest, end > 0 && (rest[:end] == "{}" || rest[:end] == `{"creationTimestamp":null}`))
 		case "spec":
-			return plainSpec(value, b)
+			return plainSpec(rest, b)
 		case "status":
-			return walk(value, func(key, value []byte) bool {
-				switch string(key) {
-				case "token":
-					return b.Status.Token.UnmarshalJSON(value) == nil
-				default:
-					return string(key) == "expirationTimestamp"
+			return walk(rest, func(key, rest string) int {
+				end := valueEnd(rest)
+				if key == "token" && end > 0 {
+					_ = b.Status.Token.UnmarshalJSON([]byte(rest[:end]))
+					return end
 				}
+				return passed(rest, key == "expirationTimestamp")
 			})
 		default:
-			return false
+			return -1
 		}
-	}) {
-		return b, true
+	})
+	if end > 0 {
+		*to = b
+		return end
 	}
-	b = nil
-	return b, json.Unmarshal(value, &b) == nil
+	return decoded(rest, to)
 }
 
-func plainSpec(value []byte, b *body) bool {
-	return walk(value, func(key, value []byte) bool {
-		switch string(key) {
+func plainSpec(rest string, b *body) int {
+	return walk(rest, func(key, rest string) int {
+		switch key {
 		case "audiences":
-			return plainList(value, &b.Spec.Audiences)
+			return plainList(rest, &b.Spec.Audiences)
 		case "expirationSeconds":
-			n, ok := digits(value)
+			end := valueEnd(rest)
+			if end < 1 || end >= 10 {
+				return -1
+			}
+			n, ok := digits(rest[:end])
 			b.Spec.ExpirationSeconds = &n
-			return ok && len(value) < 10
+			return passed(rest, ok)
 		default:
-			return string(key) == "boundObjectRef"
+			return passed(rest, key == "boundObjectRef")
 		}
 	})
 }
 
 // plainList takes a list of strings.
-func plainList(value []byte, to *[]string) bool {
-	if string(value) == "null" {
-		return *to == nil
-	}
-	if *to != nil {
-		return false // twice
+func plainList(rest string, to *[]string) int {
+	switch {
+	case strings.HasPrefix(rest, "null"):
+		return passed(rest, *to == nil)
+	case *to != nil || len(rest) < 2 || rest[0] != '[': // twice, or no list
+		return -1
 	}
 	*to = []string{}
-	if string(value) == "[]" {
-		return true
+	if rest[1] == ']' {
+		return 2
 	}
-	for rest := value; len(rest) > 1; {
-		rest = rest[1:] // the bracket, or the comma
-		end := stringEnd(rest)
+	for at := 1; ; at++ { // behind the bracket, or a comma
 		var text string
-		if end < 0 || end == len(rest) || !plain(rest[:end], &text) {
-			return false
+		end := plain(rest[at:], &text)
+		if at += end; end < 0 || at >= len(rest) {
+			return -1
 		}
 		*to = append(*to, text)
-		if rest = rest[end:]; rest[0] != ',' {
-			return string(rest) == "]"
+		switch rest[at] {
+		case ',':
+		case ']':
+			return at + 1
+		default:
+			return -1
 		}
 	}
-	return false
 }
 
-// decodePlain reads an event that the API server wrote, or gives up.
+// decodePlain reads an event that the API server wrote, or gives up. Its texts
+// are parts of one copy of the line: whoever keeps one for long copies it.
 func decodePlain(data []byte) (*event, bool) {
 	e := &event{}
-	fine := false
-	ok := walk(data, func(key, value []byte) bool {
+	line := string(data)
+	end := walk(line, func(key, rest string) int {
 		if to := e.text(key); to != nil {
-			return plain(value, to)
+			return plain(rest, to)
 		}
-		switch string(key) {
+		switch key {
 		case "user":
-			return plainUser(value, &e.User)
+			return plainUser(rest, &e.User)
 		case "impersonatedUser":
 			if e.ImpersonatedUser != nil {
-				return false // twice: encoding/json makes one of both
+				return -1
 			}
 			e.ImpersonatedUser = &user{}
-			return plainUser(value, e.ImpersonatedUser)
+			return plainUser(rest, e.ImpersonatedUser)
 		case "objectRef":
-			return plainRef(value, &e.ObjectRef)
+			return plainRef(rest, &e.ObjectRef)
 		case "responseStatus":
-			return plainStatus(value, &e.ResponseStatus)
+			return plainStatus(rest, &e.ResponseStatus)
 		case "requestObject":
-			twice := e.RequestObject != nil
-			e.RequestObject, fine = plainBody(value)
-			return fine && !twice
+			return plainBody(rest, &e.RequestObject)
 		case "responseObject":
-			twice := e.ResponseObject != nil
-			e.ResponseObject, fine = plainBody(value)
-			return fine && !twice
+			return plainBody(rest, &e.ResponseObject)
 		case "annotations":
-			if e.Annotations != nil {
-				return false
-			}
-			e.Annotations = map[string]string{}
-			return walk(value, func(key, value []byte) bool {
-				var text string
-				fine := plain(value, &text)
-				e.Annotations[string(key)] = text
-				return fine
-			})
-		case "authenticationMetadata", "sourceIPs":
-			return json.Valid(value)
+			return plainAnnotations(rest, &e.Annotations)
 		default:
-			return false
+			end := valueEnd(rest)
+			return passed(rest, end > 0 && (key == "authenticationMetadata" || key == "sourceIPs") && json.Valid([]byte(rest[:end])))
 		}
 	})
-	return e, ok
+	return e, end == len(line)
+}
+
+func plainAnnotations(rest string, to *map[string]string) int {
+	if *to != nil {
+		return -1
+	}
+	all := map[string]string{}
+	*to = all
+	return walk(rest, func(key, rest string) int {
+		var text string
+		end := plain(rest, &text)
+		all[key] = text
+		return end
+	})
 }
 
 // text is where the field of this name goes, if it is a text.
-func (e *event) text(key []byte) *string {
-	switch string(key) {
+func (e *event) text(key string) *string {
+	switch key {
 	case "kind":
 		return &e.Kind
 	case "apiVersion":
@@ -275,49 +315,54 @@ func (e *event) text(key []byte) *string {
 	}
 }
 
-func plainUser(value []byte, to *user) bool {
-	return walk(value, func(key, value []byte) bool {
-		switch string(key) {
+func plainUser(rest string, to *user) int {
+	return walk(rest, func(key, rest string) int {
+		switch key {
 		case "username":
-			return plain(value, &to.Username)
+			return plain(rest, &to.Username)
 		case "uid", "groups", "extra":
-			return true
+			return valueEnd(rest)
 		default: // encoding/json takes names in other cases as well
-			return false
+			return -1
 		}
 	})
 }
 
-func plainStatus(value []byte, to *responseStatus) bool {
-	return walk(value, func(key, value []byte) bool {
-		switch string(key) {
+func plainStatus(rest string, to *responseStatus) int {
+	return walk(rest, func(key, rest string) int {
+		switch key {
 		case "code":
-			return json.Unmarshal(value, &to.Code) == nil
+			end := valueEnd(rest)
+			if n, ok := digits(rest[:max(0, end)]); ok && end == 3 && rest[0] > '0' {
+				to.Code = int(n)
+				return end
+			}
+			return decoded(rest, &to.Code)
 		case "kind", "apiVersion", "metadata", "status", "message", "reason", "details":
-			return true
+			return valueEnd(rest)
 		default:
-			return false
+			return -1
 		}
 	})
 }
 
-func plainRef(value []byte, to *objectRef) bool {
-	return walk(value, func(key, value []byte) bool {
-		switch string(key) {
+func plainRef(rest string, to *objectRef) int {
+	return walk(rest, func(key, rest string) int {
+		switch key {
 		case "resource":
-			return plain(value, &to.Resource)
+			return plain(rest, &to.Resource)
 		case "subresource":
-			return plain(value, &to.Subresource)
+			return plain(rest, &to.Subresource)
 		case "namespace":
-			return plain(value, &to.Namespace)
+			return plain(rest, &to.Namespace)
 		case "name":
-			return plain(value, &to.Name)
+			return plain(rest, &to.Name)
 		case "apiGroup":
-			return plain(value, &to.APIGroup)
+			return plain(rest, &to.APIGroup)
 		case "uid", "apiVersion", "resourceVersion":
-			return true
+			return valueEnd(rest)
 		default:
-			return false
+			return -1
 		}
 	})
 }

@@ -96,6 +96,7 @@ func TestPromises(t *testing.T) {
 		},
 		large: spent(ours, 10000, 5500*time.Millisecond, 512),
 		exec:  spent(ours, 1, 40*time.Millisecond, 30),
+		audit: spent(ours, 0, 200*time.Millisecond, 50), jq: spent("jq", 0, 6*time.Second, 3), logMB: wholeLogMB,
 	}
 	for _, p := range good.promises() {
 		if p.broken() {
@@ -105,16 +106,17 @@ func TestPromises(t *testing.T) {
 	bad := report{
 		tools: []*subject{good.tools[1], spent(ours, 1000, 800*time.Millisecond, 90), good.tools[2]},
 		large: spent(ours, 10000, 9*time.Second, 513),
+		audit: spent(ours, 0, 201*time.Millisecond, 97), jq: spent("jq", 0, 6*time.Second, 3), logMB: wholeLogMB,
 	}
 	broken := slices.DeleteFunc(bad.promises(), func(p promise) bool { return !p.broken() })
-	if len(broken) != 5 { // cue's memory alone is kept
-		t.Errorf("got %d broken promises, want 5: %+v", len(broken), broken)
+	if len(broken) != 7 { // cue's memory alone is kept
+		t.Errorf("got %d broken promises, want 7: %+v", len(broken), broken)
 	}
 }
 
 func TestParseRefuses(t *testing.T) {
 	for _, args := range [][]string{
-		{"-runs", "0"}, {"-tenants", "0"}, {"-tenants", "100000"}, {"-only", "kustomize"}, {"-check", "-only", helm}, {"x"},
+		{"-runs", "0"}, {"-tenants", "0"}, {"-tenants", "100000"}, {"-only", "kustomize"}, {"-check", "-only", helm}, {"-log", "-1"}, {"-log", "5000"}, {"x"},
 	} {
 		var stderr strings.Builder
 		if _, err := parse(args, &stderr); err == nil || stderr.Len() == 0 {

@@ -7,7 +7,9 @@
 // CPU time is user plus system time of the child, peak memory its resident set. Runs are interleaved, so that a slow
 // minute hits every tool. Ratios compare minimums: noise only ever adds to CPU time.
 //
-//	go run ./internal/bench [-tenants 1000] [-large 10000] [-runs 5] [-exec 50] [-only helm,cue] [-check]
+//	go run ./internal/bench [-tenants 1000] [-large 10000] [-runs 5] [-exec 50] [-log 500] [-only helm,cue] [-check]
+//
+// An audit log (generated, 2 % requests for tokens) is read by ours and by jq, which has to be installed: make jq.
 //
 // Exit codes: 0 measured (and, with -check, every promise holds), 1 a promise is broken, 2 usage, 3 could not run.
 package main
@@ -28,6 +30,8 @@ const (
 	exitBroken   = 1
 	exitUsage    = 2
 	exitCouldNot = 3
+
+	maxLogMB = 4000
 )
 
 // options are the command line, parsed.
@@ -36,6 +40,7 @@ type options struct {
 	large   int      // of the workload that shows how ours grows; 0 leaves it out
 	runs    int      // of each tool
 	exec    int      // runs of one tenant as an exec function; 0 leaves it out
+	log     int      // megabytes of the audit log; 0 leaves it out
 	only    []string // names of tools; empty means all
 	check   bool
 }
@@ -77,6 +82,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&opts.large, "large", 10000, "tenants of the workload that shows how ours grows; 0: leave it out")
 	flags.IntVar(&opts.runs, "runs", 5, "runs of each tool")
 	flags.IntVar(&opts.exec, "exec", 50, "runs of one tenant as an exec function; 0: leave it out")
+	flags.IntVar(&opts.log, "log", wholeLogMB, "megabytes of the audit log that ours and jq read; 0: leave it out")
 	flags.StringVar(&only, "only", "", "comma-separated tools to run, of "+strings.Join(toolNames(), ","))
 	flags.BoolVar(&opts.check, "check", false, "exit 1 if a promise about ratios or memory is broken")
 	if err := flags.Parse(args); err != nil {
@@ -104,6 +110,8 @@ func (o options) complaint(operands int) string {
 		return "takes flags only"
 	case o.tenants < 1 || o.tenants > maxTenants || o.large < 0 || o.large > maxTenants:
 		return fmt.Sprintf("-tenants and -large are at most %d", maxTenants)
+	case o.log < 0 || o.log > maxLogMB:
+		return fmt.Sprintf("-log is 0 to %d", maxLogMB)
 	case o.runs < 1 || o.exec < 0:
 		return "-runs is at least 1, -exec at least 0"
 	case o.check && len(o.only) > 0:

@@ -24,8 +24,9 @@ type subject struct {
 	tenants int
 	dir     string
 	args    []string
-	stdin   string // file, or none
-	yields  string // in its output, where that is no stream of objects to count
+	stdin   string                          // file, or none
+	yields  string                          // in its output, where that is no stream of objects to count
+	count   func(io.Reader) (counts, error) // what its output holds, where that is something else than objects
 	runs    int
 	samples []sample
 	objects counts
@@ -44,6 +45,9 @@ type report struct {
 	large *subject
 	proof *subject // of the large workload
 	exec  *subject
+	audit *subject // on a log
+	jq    *subject // on the same
+	logMB int
 }
 
 func measureAll(ctx context.Context, opts options, progress io.Writer) (report, error) {
@@ -65,6 +69,12 @@ func measureAll(ctx context.Context, opts options, progress io.Writer) (report, 
 	result, err := prepare(binaries, opts, scratch)
 	if err != nil {
 		return report{}, err
+	}
+	if opts.log > 0 && result.tool(ours) != nil {
+		result.logMB = opts.log
+		if result.audit, result.jq, err = prepareAudit(ctx, result.tool(ours).binary, opts, root, scratch); err != nil {
+			return report{}, err
+		}
 	}
 	if err := result.measure(ctx, scratch, progress); err != nil {
 		return report{}, err
@@ -133,7 +143,7 @@ func newExecSubject(b binary, runs int, scratch string) (*subject, error) {
 // all are the subjects of the report, in the order of a round.
 func (r report) all() []*subject {
 	subjects := slices.Clone(r.tools)
-	for _, s := range []*subject{r.large, r.proof, r.exec} {
+	for _, s := range []*subject{r.large, r.proof, r.exec, r.audit, r.jq} {
 		if s != nil {
 			subjects = append(subjects, s)
 		}
@@ -154,8 +164,8 @@ func (r report) measure(ctx context.Context, scratch string, progress io.Writer)
 			}
 			if s.stdin == "" {
 				last := s.samples[len(s.samples)-1]
-				fmt.Fprintf(progress, "bench: run %d of %d: %s, %d tenants: %s CPU\n",
-					round+1, s.runs, s.label, s.tenants, last.cpu.Round(time.Millisecond))
+				fmt.Fprintf(progress, "bench: run %d of %d: %s, %s tenants: %s CPU\n",
+					round+1, s.runs, s.label, s.tenantCount(), last.cpu.Round(time.Millisecond))
 			}
 		}
 		if !ran {
@@ -222,8 +232,12 @@ func (s *subject) readObjects(out io.ReadSeeker) error {
 	if s.yields != "" {
 		return s.readText(out)
 	}
+	count := s.count
+	if count == nil {
+		count = countObjects
+	}
 	var err error
-	s.objects, err = countObjects(out)
+	s.objects, err = count(out)
 	return err
 }
 
@@ -244,7 +258,7 @@ func (s *subject) readText(out io.Reader) error {
 func (r report) disagreement() error {
 	var errs []error
 	for _, s := range r.all() {
-		if s.yields == "" && s.objects.total() != objectsPerTenant*s.tenants {
+		if s.yields == "" && s.count == nil && s.objects.total() != objectsPerTenant*s.tenants {
 			errs = append(errs, fmt.Errorf("%s made %d objects for %d tenants: %s", s.label, s.objects.total(), s.tenants, s.objects))
 		}
 	}
@@ -252,6 +266,9 @@ func (r report) disagreement() error {
 		if first := r.tools[0]; !maps.Equal(first.objects, s.objects) {
 			errs = append(errs, fmt.Errorf("%s made %s, but %s made %s", first.label, first.objects, s.label, s.objects))
 		}
+	}
+	if r.audit != nil && (r.audit.objects.total() == 0 || !maps.Equal(r.audit.objects, r.jq.objects)) {
+		errs = append(errs, fmt.Errorf("%s found %s, but %s found %s", r.audit.label, r.audit.objects, r.jq.label, r.jq.objects))
 	}
 	return errors.Join(errs...)
 }

@@ -4,17 +4,24 @@ import "time"
 
 const objectsPerTenant = 10
 
+// wholeLogMB is the log that the promise about jq is made for.
+const wholeLogMB = 500
+
 // promise is a number that the product stands for.
 type promise struct {
 	what   string
 	is     float64
 	limit  float64
 	below  bool // is must be less than the limit, not just at most
+	above  bool // is must be the limit at least
 	timing bool // an absolute time: shown, never checked, as it depends on the machine
 }
 
 func (p promise) holds() bool {
-	if p.below {
+	switch {
+	case p.above:
+		return p.is >= p.limit
+	case p.below:
 		return p.is < p.limit
 	}
 	return p.is <= p.limit
@@ -23,7 +30,10 @@ func (p promise) holds() bool {
 func (p promise) broken() bool { return !p.timing && !p.holds() }
 
 func (p promise) relation() string {
-	if p.below {
+	switch {
+	case p.above:
+		return "≥"
+	case p.below:
 		return "<"
 	}
 	return "≤"
@@ -72,11 +82,24 @@ func (r report) growth(mine *subject) []promise {
 	if r.proof != nil && r.large != nil {
 		all = append(all, promise{what: "CPU: verify / render of the large workload", is: cpuRatio(r.proof, r.large), limit: 3, below: true})
 	}
+	if r.audit != nil {
+		all = append(all,
+			promise{what: "CPU: jq / eso-tenant audit", is: cpuRatio(r.jq, r.audit), limit: r.auditFactor(), above: true},
+			promise{what: "peak RSS of eso-tenant audit, MiB", is: float64(most(r.audit.samples, rssOf)) / mebibyte, limit: 96})
+	}
 	if r.exec != nil {
 		median := float64(middle(r.exec.samples, cpuOf)) / float64(time.Millisecond)
 		all = append(all, promise{what: "CPU of one tenant as an exec function, median ms", is: median, limit: 25, timing: true})
 	}
 	return all
+}
+
+// auditFactor is how many times the CPU of audit jq takes at least. Of a short log, starting is as much as reading.
+func (r report) auditFactor() float64 {
+	if r.logMB < wholeLogMB {
+		return 12
+	}
+	return 30
 }
 
 func (r report) tool(name string) *subject {

@@ -44,8 +44,8 @@ func (r report) print(out io.Writer) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "tool\tversion\ttenants\truns\tCPU min\tmedian\twall min\tmedian\tpeak RSS min\tmax\tobjects\t")
 	for _, s := range r.all() {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n",
-			s.label, s.version, s.tenants, len(s.samples),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n",
+			s.label, s.version, s.tenantCount(), len(s.samples),
 			seconds(least(s.samples, cpuOf)), seconds(middle(s.samples, cpuOf)),
 			seconds(least(s.samples, wallOf)), seconds(middle(s.samples, wallOf)),
 			mebibytes(least(s.samples, rssOf)), mebibytes(most(s.samples, rssOf)),
@@ -75,6 +75,14 @@ func printPromises(out io.Writer, promises []promise) {
 		fmt.Fprintf(table, "%s\t%.2f\t%s %g\t%s\n", p.what, p.is, p.relation(), p.limit, p.verdict())
 	}
 	table.Flush()
+}
+
+// tenantCount is "-" where no tenants are read.
+func (s *subject) tenantCount() string {
+	if s.tenants == 0 {
+		return "-"
+	}
+	return strconv.Itoa(s.tenants)
 }
 
 func (s *subject) objectCount() string {
