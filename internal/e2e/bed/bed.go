@@ -29,6 +29,8 @@ type Options struct {
 	// Stock installs ESO as its chart does without values of ours, with the right to mint any service account's token.
 	// Platform is then not applied.
 	Stock bool
+	// Bare leaves out all but etcd and kube-apiserver: for measuring what a program costs.
+	Bare bool
 	// Log is told what is built. Default: nobody is.
 	Log io.Writer
 }
@@ -57,6 +59,8 @@ type Bed struct {
 	closers    []func()
 	flux       bool
 	builder    *build.Builder
+
+	fluxControllers map[string]Controller // by component
 
 	controllers *supervise.Process // kube-controller-manager
 }
@@ -94,7 +98,7 @@ func prepare(ctx context.Context, log io.Writer) (*Bed, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bed{built: map[string]string{}, builder: builder}
+	b := &Bed{built: map[string]string{}, builder: builder, fluxControllers: map[string]Controller{}}
 	for _, component := range build.Core() {
 		if b.built[component.Name], err = builder.Build(ctx, component); err != nil {
 			return nil, err
@@ -129,7 +133,7 @@ func (b *Bed) up(ctx context.Context, options Options) error {
 		return err
 	}
 	b.closers = append(b.closers, b.proxy.close)
-	if err := b.startControlPlane(ctx); err != nil {
+	if err := b.startControlPlane(ctx); err != nil || options.Bare {
 		return err
 	}
 	group, within := errgroup.WithContext(ctx)

@@ -248,10 +248,19 @@ func copyAll(from, to string) error {
 
 // ESOTenant builds our own binary of this tree into a folder, and returns its path.
 func (b *Builder) ESOTenant(ctx context.Context, folder string) (string, error) {
-	path := filepath.Join(folder, "eso-tenant")
+	return b.ours(ctx, folder, "eso-tenant")
+}
+
+// Controller is ESOTenant for our controller.
+func (b *Builder) Controller(ctx context.Context, folder string) (string, error) {
+	return b.ours(ctx, folder, "eso-tenant-controller")
+}
+
+func (b *Builder) ours(ctx context.Context, folder, name string) (string, error) {
+	path := filepath.Join(folder, name)
 	root := filepath.Join(b.Components, "..", "..", "..")
-	if _, err := run(ctx, root, "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/eso-tenant"); err != nil {
-		return "", fmt.Errorf("building eso-tenant: %w", err)
+	if _, err := run(ctx, root, "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/"+name); err != nil {
+		return "", fmt.Errorf("building %s: %w", name, err)
 	}
 	return path, nil
 }
