@@ -44,7 +44,7 @@ func newManager(ctx context.Context, o *options, end func(reason string)) (ctrl.
 	if err != nil {
 		return nil, err
 	}
-	writer, err := controller.NewWriter(manager.GetConfig())
+	writer, err := controller.NewWriter(manager.GetConfig(), manager.GetHTTPClient())
 	if err != nil {
 		return nil, err
 	}

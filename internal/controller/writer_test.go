@@ -29,7 +29,7 @@ func TestWriter(t *testing.T) {
 		_, _ = io.WriteString(w, answer)
 	}))
 	defer server.Close()
-	w, err := NewWriter(&rest.Config{Host: server.URL, QPS: -1})
+	w, err := NewWriter(&rest.Config{Host: server.URL, QPS: -1}, server.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
