@@ -10,13 +10,16 @@ type load struct {
 	longest  time.Duration // between two reconciliations of one Kustomization
 }
 
-// steady is the load of one interval, after two others.
+// rounds are how many intervals are run before, and how many are looked at: an overloaded queue takes some to look at all.
+const rounds = 8
+
+// steady is the load once the queue has settled.
 func steady(f fleet, s settings) load {
 	sim := newSimulation(f, s)
-	sim.run(2 * f.interval)
+	sim.run(rounds * f.interval)
 	sim.tally = tally{}
-	sim.run(3 * f.interval)
-	seconds := f.interval.Seconds()
+	sim.run(2 * rounds * f.interval)
+	seconds := rounds * f.interval.Seconds()
 	return load{
 		workers: min(sim.tally.busy.Seconds()/seconds/float64(s.concurrent), 1), cores: sim.tally.cpu.Seconds() / seconds,
 		requests: sim.tally.requests / seconds, longest: sim.tally.worst,
