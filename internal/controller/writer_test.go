@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -43,7 +44,7 @@ func TestWriter(t *testing.T) {
 	}
 	status = http.StatusOK
 	patch := []byte(`{"status":{"conditions":[]}}`)
-	if err := w.WriteStatus(context.Background(), types.NamespacedName{Namespace: "flux-system", Name: "fleet.web"}, patch); err != nil || string(body) != string(patch) {
+	if err := w.WriteStatus(context.Background(), types.NamespacedName{Namespace: "flux-system", Name: "fleet.web"}, patch); err != nil || !bytes.Equal(body, patch) {
 		t.Errorf("%v, sent %s", err, body)
 	}
 	want := []string{

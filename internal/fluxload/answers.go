@@ -43,15 +43,13 @@ func platformChange(f fleet, s settings) change {
 	for id := range f.tenants {
 		sim.at(begin+time.Duration(float64(id)/f.publish*float64(time.Second)), func() { sim.revise(id) })
 	}
+	all := []int{platform}
+	for id := range f.tenants {
+		all = append(all, id)
+	}
 	sim.run(begin - 1)
 	sim.tally = tally{}
-	return sim.until(begin, func() []int {
-		all := []int{platform}
-		for id := range f.tenants {
-			all = append(all, id)
-		}
-		return all
-	}())
+	return sim.until(begin, all)
 }
 
 // until runs until some Kustomizations have applied what came at a time or later.
@@ -59,12 +57,11 @@ func (s *simulation) until(begin time.Duration, ids []int) change {
 	for ; s.now < begin+patience; s.run(s.now + time.Second) {
 		last, missing := time.Duration(0), false
 		for _, id := range ids {
-			if k := s.state[id]; k.applied < begin {
+			if s.state[id].applied < begin {
 				missing = true
 				break
-			} else {
-				last = max(last, k.applied)
 			}
+			last = max(last, s.state[id].applied)
 		}
 		if !missing {
 			return change{last - begin, s.tally.putOff}

@@ -226,15 +226,16 @@ type entry struct {
 type agenda []entry
 
 // Len is heap.Interface's.
-func (a agenda) Len() int { return len(a) }
+func (a *agenda) Len() int { return len(*a) }
 
 // Less is heap.Interface's.
-func (a agenda) Less(i, j int) bool {
-	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].order < a[j].order
+func (a *agenda) Less(i, j int) bool {
+	x, y := (*a)[i], (*a)[j]
+	return x.at < y.at || x.at == y.at && x.order < y.order
 }
 
 // Swap is heap.Interface's.
-func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Swap(i, j int) { (*a)[i], (*a)[j] = (*a)[j], (*a)[i] }
 
 // Push is heap.Interface's.
 func (a *agenda) Push(x any) {
