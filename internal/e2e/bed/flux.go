@@ -82,7 +82,9 @@ func (b *Bed) startFlux(ctx context.Context, component build.Component, ports in
 }
 
 // FluxController is one of Flux's controllers, which runs.
-func (b *Bed) FluxController(component build.Component) Controller { return b.fluxControllers[component.Name] }
+func (b *Bed) FluxController(component build.Component) Controller {
+	return b.fluxControllers[component.Name]
+}
 
 // Reconciliations returns how often kustomize-controller has come to the end of a Kustomization, by namespace/name.
 func (b *Bed) Reconciliations() (map[string]int, error) {
