@@ -44,9 +44,13 @@ func newManager(ctx context.Context, o *options, end func(reason string)) (ctrl.
 	if err != nil {
 		return nil, err
 	}
+	writer, err := controller.NewWriter(manager.GetConfig(), manager.GetHTTPClient())
+	if err != nil {
+		return nil, err
+	}
 	initial := &controller.Initial{Client: manager.GetClient()}
 	reconciler := &controller.Reconciler{
-		Client: manager.GetClient(), Events: recorder, Storage: storage,
+		Client: manager.GetClient(), Writer: writer, Events: recorder, Storage: storage,
 		Fetcher: controller.NewFetcher(o.limits, o.source, o.fetchTimeout), Version: buildVersion(),
 		ServiceAccountName: o.serviceAccountName,
 		// Of one namespace, it neither sees nor may read what is in another.

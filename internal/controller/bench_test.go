@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
@@ -44,7 +45,7 @@ func plain(e *env) {
 		}
 		return ours
 	}
-	e.Client = interceptor.NewClient(inner, interceptor.Funcs{
+	wrapped := interceptor.NewClient(inner, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			if keep(o) {
 				return nil
@@ -55,8 +56,11 @@ func plain(e *env) {
 			if a, ours := o.(*sourcev1.ExternalArtifact); ours {
 				mu.Lock()
 				defer mu.Unlock()
-				all[a.Name].Status = *a.Status.DeepCopy()
-				return nil
+				patch, err := p.Data(o)
+				if err != nil {
+					return err
+				}
+				return json.Unmarshal(patch, all[a.Name])
 			}
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		},
@@ -73,6 +77,7 @@ func plain(e *env) {
 			return nil
 		},
 	})
+	e.Client, e.Writer = wrapped, clientWriter{wrapped}
 }
 
 // BenchmarkRender is what `render` does with ten thousand tenants, files left

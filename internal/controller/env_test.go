@@ -128,12 +128,26 @@ func newEnv(t testing.TB) *env {
 		WithInterceptorFuncs(e.counting()).Build()
 	e.recorder = record.NewFakeRecorder(1000)
 	e.Reconciler = &Reconciler{
-		Client: c, Events: e.recorder, Fetcher: NewFetcher(DefaultLimits(), "", 10*time.Second), Version: "v1.0.0",
+		Client: c, Writer: clientWriter{c}, Events: e.recorder, Fetcher: NewFetcher(DefaultLimits(), "", 10*time.Second), Version: "v1.0.0",
 		ServiceAccountName: "eso-tenant-applier", RequeueDependency: time.Second, Timeout: time.Minute, Workers: 4,
 		End: func(reason string) { e.ended = reason },
 	}
 	e.open()
 	return e
+}
+
+// clientWriter writes to the cluster in memory.
+type clientWriter struct {
+	client.Client
+}
+
+func (w clientWriter) Create(ctx context.Context, a *sourcev1.ExternalArtifact) error {
+	return w.Client.Create(ctx, a)
+}
+
+func (w clientWriter) WriteStatus(ctx context.Context, key types.NamespacedName, status []byte) error {
+	a := &sourcev1.ExternalArtifact{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	return w.Client.Status().Patch(ctx, a, client.RawPatch(types.MergePatchType, status))
 }
 
 // open opens the storage, as a process that starts does.
@@ -151,7 +165,7 @@ func (e *env) open() {
 func (e *env) restart(version string) {
 	old := e.Reconciler
 	e.Reconciler = &Reconciler{
-		Client: old.Client, Events: old.Events, Fetcher: old.Fetcher, Version: version, ServiceAccountName: old.ServiceAccountName,
+		Client: old.Client, Writer: old.Writer, Events: old.Events, Fetcher: old.Fetcher, Version: version, ServiceAccountName: old.ServiceAccountName,
 		RequeueDependency: old.RequeueDependency, Timeout: old.Timeout, Workers: old.Workers, End: old.End, NoCrossNamespaceRefs: old.NoCrossNamespaceRefs,
 	}
 	e.open()

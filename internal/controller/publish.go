@@ -312,7 +312,7 @@ func (p *publication) writeObject(ctx context.Context, wanted, object *sourcev1.
 	g := p.generator
 	if object == nil {
 		created := wanted.DeepCopy()
-		err := p.Client.Create(ctx, created, client.FieldOwner(fieldManager))
+		err := p.Writer.Create(ctx, created)
 		if apierrors.IsAlreadyExists(err) {
 			return nil, fmt.Errorf("there is an ExternalArtifact of that name already, and it is not one of TenantGenerator %s", g.Name)
 		}
@@ -320,6 +320,7 @@ func (p *publication) writeObject(ctx context.Context, wanted, object *sourcev1.
 			return nil, fmt.Errorf("creating it: %w", err)
 		}
 		artifactWrites.WithLabelValues(g.Namespace, g.Name, "create").Inc()
+		created.Generation = 1 // as every new object's is
 		return created, nil
 	}
 	changed := object.DeepCopy()
@@ -343,18 +344,18 @@ func merged(a, b map[string]string) map[string]string {
 
 // writeStatus has an ExternalArtifact name an artifact, and say that it is ready.
 func (p *publication) writeStatus(ctx context.Context, object *sourcev1.ExternalArtifact, next *meta.Artifact) error {
-	changed := &sourcev1.ExternalArtifact{ObjectMeta: metav1.ObjectMeta{Namespace: object.Namespace, Name: object.Name}}
-	changed.Status.Artifact = next
-	changed.Status.Conditions = slices.Clone(object.Status.Conditions)
-	apimeta.SetStatusCondition(&changed.Status.Conditions, metav1.Condition{
+	conditions := slices.Clone(object.Status.Conditions)
+	apimeta.SetStatusCondition(&conditions, metav1.Condition{
 		Type: meta.ReadyCondition, Status: metav1.ConditionTrue, Reason: meta.SucceededReason, Message: "Artifact is ready", ObservedGeneration: object.Generation,
 	})
 	// The whole status, and nothing else: to compare two whole objects would cost more than all the rest.
-	status, err := json.Marshal(map[string]any{"status": changed.Status})
-	if err != nil {
-		return fmt.Errorf("writing its status: %w", err)
+	status, err := json.Marshal(struct {
+		Status sourcev1.ExternalArtifactStatus `json:"status"`
+	}{sourcev1.ExternalArtifactStatus{Artifact: next, Conditions: conditions}})
+	if err == nil {
+		err = p.Writer.WriteStatus(ctx, client.ObjectKeyFromObject(object), status)
 	}
-	if err := p.Client.Status().Patch(ctx, changed, client.RawPatch(types.MergePatchType, status), client.FieldOwner(fieldManager)); err != nil {
+	if err != nil {
 		return fmt.Errorf("writing its status: %w", err)
 	}
 	artifactWrites.WithLabelValues(p.generator.Namespace, p.generator.Name, "status").Inc()

@@ -29,6 +29,7 @@ import (
 // Reconciler brings what is published in line with what sources hold.
 type Reconciler struct {
 	Client  client.Client
+	Writer  Writer
 	Events  kuberecorder.EventRecorder
 	Storage *Storage
 	Fetcher *Fetcher

@@ -70,7 +70,7 @@ func (r *Reconciler) artifact(ctx context.Context, g *v1alpha1.TenantGenerator) 
 	case err != nil:
 		return nil, fmt.Errorf("looking up %s %s: %w", ref.Kind, key, err)
 	}
-	if external, ok := source.(*sourcev1.ExternalArtifact); ok && external.Spec.SourceRef != nil && external.Spec.SourceRef.Kind == v1alpha1.TenantGeneratorKind {
+	if madeByUs(source) {
 		return nil, &terminalError{reasonAccessDenied, fmt.Sprintf("%s %s is made by a TenantGenerator: its own output cannot be its source", ref.Kind, key)}
 	}
 	artifact := source.GetArtifact()

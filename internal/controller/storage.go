@@ -161,7 +161,11 @@ func (s *Storage) Touch(name string, now time.Time) error {
 }
 
 // archivers keeps compressors, of which each takes most of a megabyte to make.
-var archivers = sync.Pool{New: func() any { return &archiver{zip: gzip.NewWriter(nil)} }}
+// They are quick ones: a tenant's few kilobytes are not worth more.
+var archivers = sync.Pool{New: func() any {
+	zip, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // a level that there is
+	return &archiver{zip: zip}
+}}
 
 type archiver struct {
 	out bytes.Buffer

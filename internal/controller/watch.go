@@ -74,18 +74,25 @@ type newRevision struct{ predicate.Funcs }
 // Create lets through what has an artifact: all sources come by at the start.
 func (newRevision) Create(e event.CreateEvent) bool {
 	source, ok := e.Object.(artifactSource)
-	return ok && source.GetArtifact() != nil
+	return ok && source.GetArtifact() != nil && !madeByUs(e.Object)
 }
 
 // Update compares artifacts.
 func (newRevision) Update(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(artifactSource)
 	after, ok2 := e.ObjectNew.(artifactSource)
-	if !ok1 || !ok2 || after.GetArtifact() == nil {
+	if !ok1 || !ok2 || after.GetArtifact() == nil || madeByUs(before) && madeByUs(after) {
 		return false
 	}
 	a, b := before.GetArtifact(), after.GetArtifact()
 	return a == nil || a.Revision != b.Revision || a.Digest != b.Digest
+}
+
+// madeByUs tells a TenantGenerator's output, which is nobody's source. There are
+// as many as tenants, and to look for the users of each costs more than to write it.
+func madeByUs(o client.Object) bool {
+	external, ok := o.(*sourcev1.ExternalArtifact)
+	return ok && external.Spec.SourceRef != nil && external.Spec.SourceRef.Kind == v1alpha1.TenantGeneratorKind
 }
 
 // Delete is of no interest: what was published stays.

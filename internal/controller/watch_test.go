@@ -38,6 +38,29 @@ func TestNewRevision(t *testing.T) {
 	if (newRevision{}).Create(event.CreateEvent{Object: none}) || !(newRevision{}).Create(event.CreateEvent{Object: with("1", "a")}) {
 		t.Error("Create")
 	}
+	// What we publish ourselves is nobody's source, and not looked up at each write.
+	artifact := func(kind, revision string) *sourcev1.ExternalArtifact {
+		return &sourcev1.ExternalArtifact{
+			Spec:   sourcev1.ExternalArtifactSpec{SourceRef: &meta.NamespacedObjectKindReference{Kind: kind}},
+			Status: sourcev1.ExternalArtifactStatus{Artifact: &meta.Artifact{Revision: revision}},
+		}
+	}
+	for _, test := range []struct {
+		before, after string
+		want          bool
+	}{
+		{"TenantGenerator", "TenantGenerator", false},
+		{"ArtifactGenerator", "ArtifactGenerator", true},
+		{"ArtifactGenerator", "TenantGenerator", true}, // whoever uses it has to be told
+		{"TenantGenerator", "ArtifactGenerator", true},
+	} {
+		if got := (newRevision{}).Update(event.UpdateEvent{ObjectOld: artifact(test.before, "1"), ObjectNew: artifact(test.after, "2")}); got != test.want {
+			t.Errorf("from %s to %s: %t", test.before, test.after, got)
+		}
+	}
+	if (newRevision{}).Create(event.CreateEvent{Object: artifact("TenantGenerator", "1")}) || !(newRevision{}).Create(event.CreateEvent{Object: artifact("ArtifactGenerator", "1")}) {
+		t.Error("Create of an ExternalArtifact")
+	}
 	if (newRevision{}).Delete(event.DeleteEvent{Object: none}) {
 		t.Error("Delete")
 	}

@@ -62,7 +62,9 @@ type Bed struct {
 	flux       bool
 	builder    *build.Builder
 
-	apiserver   *supervise.Process
+	apiserver       *supervise.Process
+	fluxControllers map[string]Measured // by component
+
 	controllers *supervise.Process // kube-controller-manager
 }
 
@@ -99,7 +101,7 @@ func prepare(ctx context.Context, log io.Writer) (*Bed, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bed{built: map[string]string{}, builder: builder}
+	b := &Bed{built: map[string]string{}, builder: builder, fluxControllers: map[string]Measured{}}
 	for _, component := range build.Core() {
 		if b.built[component.Name], err = builder.Build(ctx, component); err != nil {
 			return nil, err

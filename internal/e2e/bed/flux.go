@@ -61,7 +61,9 @@ func (b *Bed) TryStartFlux(ctx context.Context) error {
 }
 
 func (b *Bed) startFlux(ctx context.Context, component build.Component, ports int, more func(ports []int) []string) error {
-	_, err := b.supervisor.StartOnPorts(ctx, ports, func(ports []int) supervise.Program {
+	var metrics string
+	process, err := b.supervisor.StartOnPorts(ctx, ports, func(ports []int) supervise.Program {
+		metrics = "http://" + host(ports[0]) + "/metrics"
 		return supervise.Program{
 			Name: component.Name, Path: b.binary(component, component.Name),
 			Environment: []string{
@@ -73,7 +75,15 @@ func (b *Bed) startFlux(ctx context.Context, component build.Component, ports in
 			Ready:     get("http://" + host(ports[1]) + "/readyz"),
 		}
 	})
+	if err == nil {
+		b.fluxControllers[component.Name] = Measured{process, metrics}
+	}
 	return err
+}
+
+// FluxController is one of Flux's controllers, which runs.
+func (b *Bed) FluxController(component build.Component) Measured {
+	return b.fluxControllers[component.Name]
 }
 
 // Reconciliations returns how often kustomize-controller has come to the end of a Kustomization, by namespace/name.
