@@ -148,8 +148,11 @@ func userNames(p *schema.Platform) []string {
 
 // userName is how the API server calls a service account as a user.
 func userName(namespace, account string) string {
-	return "system:serviceaccount:" + namespace + ":" + account
+	return accountUser + namespace + ":" + account
 }
+
+// accountUser is how the user name of every service account begins.
+const accountUser = "system:serviceaccount:"
 
 // quote writes a text in CEL.
 func quote(s string) string { return "'" + escape.Replace(s) + "'" }

@@ -216,6 +216,7 @@ func parameters(p *schema.Platform, of policy) map[string]any {
 			entries = append(entries, e.value())
 		}
 		all["catalogue"], all["offline"], all["offlineSpecs"] = entries, texts(offline), texts(offlineSpecs)
+		all["writers"] = texts(p.Admission.Writers)
 	case "reference":
 		all["kinds"], all["stores"], all["generators"] = texts(usedKinds(p)), texts(usedStores(p)), texts(usedGenerators())
 		all["keyPrefixes"] = texts(p.KeyPrefixes)

@@ -142,8 +142,11 @@ guarded(_) if in_tenant
 
 guarded(account) if {
 	namespace == input.parameters.namespace
-	not sprintf("system:serviceaccount:%s:%s", [namespace, account]) in input.parameters.users
+	not is_eso(account)
 }
+
+# A service account of the request's namespace that External Secrets Operator runs as.
+is_eso(account) if sprintf("system:serviceaccount:%s:%s", [namespace, account]) in input.parameters.users
 
 # What stores and references are looked at in.
 looked_at if namespace in {"", input.parameters.namespace}

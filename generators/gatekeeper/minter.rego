@@ -2,6 +2,12 @@ package minter
 
 import data.lib.fence
 
+violation contains {"msg": "only a kubelet may mint tokens of External Secrets Operator's own service accounts, for its pods; to see what they may do, use kubectl auth can-i with --as; to have one all the same, see docs/admission.md on breaking glass"} if {
+	fence.matched
+	not kubelet
+	fence.is_eso(input.review.name)
+}
+
 violation contains {"msg": "only External Secrets Operator may mint tokens of this service account, which a store uses"} if {
 	fence.matched
 	input.review.userInfo.username != input.parameters.controller

@@ -23,6 +23,7 @@ const (
 	byLife     = "a token lives for 3600 seconds at most"
 	byBinding  = "tokens that are bound to an object"
 	byFence    = "only External Secrets Operator may mint tokens"
+	byOwn      = "only a kubelet may mint tokens of External Secrets Operator's own"
 	byESO      = "External Secrets Operator may not make Secrets of this type"
 	byTenant   = "Secrets of this type are not made in tenants' namespaces"
 	byAccount  = "only External Secrets Operator may have tokens"
@@ -49,6 +50,10 @@ func operatorDecisions() []decision {
 			decision{name + " mints for nobody's", mint(who, "somebody", "default"), byAudience},
 			decision{name + " makes a token Secret", secret(who, "kube-system", tokenType, "default"), byESO},
 			decision{name + " changes its own", secretChange(who, "somebody", tokenType, "default", "default"), byESO},
+			decision{name + "'s token for Flux", mint(sourceController, "eso", name, audiences()), byOwn},
+			decision{name + "'s token for itself", mint(who, "eso", name, boundTo("Pod")), byAudience},
+			decision{name + "'s token for its pod", mint(kubelet, "eso", name, audiences(), boundTo("Pod")), ""},
+			decision{name + ", but elsewhere, for Flux", mint(sourceController, "somebody", name, audiences()), ""},
 		)
 	}
 	return all
@@ -101,7 +106,19 @@ func tokenDecisions() []decision {
 		{"somebody, for an account of that name elsewhere", mint(member, "somebody", "vault-access-sa"), ""},
 		{"an administrator", mint(administrator, "web", "vault-access-sa"), byFence},
 		{"an administrator, for a shared store's", mint(administrator, "eso", "everyone-access-sa"), byFence},
-		{"an administrator, for ESO's own", mint(administrator, "eso", "blue-external-secrets"), ""},
+		{"an administrator, for ESO's own", mint(administrator, "eso", "blue-external-secrets"), byOwn},
+		{"who delivers, for ESO's own", mint(applier, "eso", "blue-external-secrets"), byOwn},
+		{"kustomize-controller, for ESO's own", mint(kustomizeController, "eso", "blue-external-secrets"), byOwn},
+		{"source-controller, for a fenced account", mint(sourceController, "web", "vault-access-sa"), byFence},
+		{"source-controller, for another of the cluster", mint(sourceController, "kube-system", "coredns"), ""},
+		{"source-controller, for another in ESO's namespace", mint(sourceController, "eso", "default"), ""},
+		{"the controller manager, for ESO's own", mint(managers, "eso", "blue-external-secrets"), byOwn},
+		{"the token controller, for ESO's own", mint(tokens, "eso", "blue-external-secrets"), byOwn},
+		{"OpenShift, for ESO's own pull Secret", mint(openshift, "eso", "blue-external-secrets", audiences(), boundTo("Secret")), byOwn},
+		{"another ESO, for ESO's own", mint(otherESO, "eso", "blue-external-secrets"), byOwn},
+		{"a kubelet of another node, for no pod of ESO's", mint(otherKubelet, "eso", "blue-external-secrets"), byOwn},
+		{"a kubelet, for itself as ESO", mint(kubelet, "eso", "blue-external-secrets", boundTo("Node")), byOwn},
+		{"who is called as a node, for ESO's pod", mint(nobodysNode, "eso", "blue-external-secrets", boundTo("Pod")), byOwn},
 		{"the account itself", mint(itself, "web", "vault-access-sa"), byFence},
 		{"another ESO", mint(otherESO, "web", "vault-access-sa"), byFence},
 		{"another ESO, for its own", mint(otherESO, "somebody", "vault-access-sa"), ""},
@@ -236,6 +253,7 @@ func allRights() []decision {
 		{"a pod", pod(replicaSets, "kube-system", "coredns"), ""},
 		{"a kubelet", mint(kubelet, "kube-system", "coredns", boundTo("Pod")), ""},
 		{"a member", mint(member, "web", "default"), ""},
+		{"ESO's own", mint(administrator, "eso", "blue-external-secrets"), byOwn},
 		{"a token Secret", secret(administrator, "kube-system", tokenType, "default"), ""},
 		{"ESO's token Secret", secret(controller, "kube-system", tokenType, "default"), byESO},
 		{"a service account's end", deletes(administrator, serviceAccounts, "kube-system/coredns", `{}`), ""},

@@ -64,7 +64,6 @@ var harmless = []struct{ place, has, why string }{
 	{"pod variable account", ".orValue('nothing')", "the API server fills in default, which is never fenced, and nor is nothing"},
 	{"reference variable generators", ".orValue('nothing')", "no generator is of that kind either"},
 	{"reference variable keys", ".orValue('nothing')", "no prefix begins so"},
-	{"store variable account", ".orValue('nothing')", "no account is called so"},
 	{"store variable entries", ".exists(m, ", "the list has one item"},
 	{"token-secret variable account", ".orValue('nothing')", "no account is called so"},
 	{"token-secret validation 2", "'nothing'", "nobody's name is not fenced either"},
@@ -101,7 +100,7 @@ func placesOf(p *admissionv1.ValidatingAdmissionPolicy) []place {
 		if catalogued.MatchString(v.Name) {
 			continue // what the Platform says; TestCatalogue changes that
 		}
-		all = append(all, place{short + " variable " + v.Name, &v.Expression, v.Name == "fenced" || v.Name == "bound" || v.Name == "logsin" || v.Name == "shared" || v.Name == "used" || v.Name == "looked" || v.Name == "pushes"})
+		all = append(all, place{short + " variable " + v.Name, &v.Expression, v.Name == "fenced" || v.Name == "own" || v.Name == "bound" || v.Name == "logsin" || v.Name == "shared" || v.Name == "used" || v.Name == "looked" || v.Name == "pushes"})
 	}
 	for i := range p.Spec.Validations {
 		all = append(all, place{fmt.Sprintf("%s validation %d", short, i), &p.Spec.Validations[i].Expression, true})

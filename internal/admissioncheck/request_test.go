@@ -52,16 +52,20 @@ var (
 	member         = person("alice", "web-devs") // with edit or admin in web
 	administrator  = person("root", user.SystemPrivilegedGroup)
 	kubelet        = person("system:node:one", user.NodesGroup)
+	otherKubelet   = person("system:node:two", user.NodesGroup)
 	nobodysNode    = person("system:node:one")
 	tokens         = account("kube-system", "service-account-controller")
 	managers       = person("system:kube-controller-manager")
 	replicaSets    = account("kube-system", "replicaset-controller")
 	itself         = account("web", "vault-access-sa")
 	applier        = account("flux-system", "applier") // a writer
-	rescuer        = person("break-glass")             // another
-	emptier        = account("kube-system", "namespace-controller")
-	collector      = account("kube-system", "generic-garbage-collector")
-	openshift      = account("openshift-infra", "serviceaccount-pull-secrets-controller")
+	// Flux's own, which all may mint for any service account.
+	kustomizeController = account("flux-system", "kustomize-controller")
+	sourceController    = account("flux-system", "source-controller")
+	rescuer             = person("break-glass") // another
+	emptier             = account("kube-system", "namespace-controller")
+	collector           = account("kube-system", "generic-garbage-collector")
+	openshift           = account("openshift-infra", "serviceaccount-pull-secrets-controller")
 )
 
 // A change to a token request.

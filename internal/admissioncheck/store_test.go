@@ -171,6 +171,14 @@ func storeDecisions() []decision {
 		// What Flux asks before it applies the first object of a tenant, that is before its Role is there.
 		{"a dry run of a tenant's first store", dry(makes(member, secretStore, "web/x", but(vault, "vault-access-sa", "to-come"))), ""},
 		{"the same, applied", makes(member, secretStore, "web/x", but(vault, "vault-access-sa", "to-come")), byReference},
+		{"the same, applied with its Role", makes(applier, secretStore, "web/x", but(vault, "vault-access-sa", "to-come")), ""},
+		{"the same, by another who delivers", makes(rescuer, secretStore, "web/x", but(vault, "vault-access-sa", "to-come")), ""},
+		{"the same, with ESO's own token", makes(rescuer, secretStore, "web/x", but(vault, ",\n  "+referenceIn, "")), byReference},
+		{"a dry run with ESO's own token", dry(makes(member, secretStore, "web/x", but(vault, ",\n  "+referenceIn, ""))), byReference},
+		{"a shared store, applied with its Role", makes(applier, sharedStore, "/x", but(everyone, "everyone-access-sa", "to-come")), ""},
+		{"who delivers makes a store elsewhere", makes(applier, secretStore, "web/x", but(but(vault, "vault-access-sa", "to-come"), "vault.example", "evil.example")), byCatalogue},
+		{"who delivers makes a store for another audience", makes(applier, secretStore, "web/x", but(but(vault, "vault-access-sa", "to-come"), "[vault]", "[\"https://kubernetes.default.svc\"]")), byAsked},
+		{"ESO mints for what is not fenced yet", mint(controller, "web", "to-come"), byAudience},
 		{"a dry run of a store elsewhere", dry(makes(member, secretStore, "web/x", but(vault, "vault.example", "evil.example"))), byCatalogue},
 
 		// Generators.

@@ -93,7 +93,7 @@ type spoils struct {
 func (p *prover) foreign(s rbac.Subject, f *finding) (problem.Problem, bool) {
 	got := p.spoilsOf(f)
 	if got.first == nil {
-		return problem.Problem{}, false
+		return p.mintsForAll(s, f)
 	}
 	m := got.first
 	found := problem.Problem{Rule: p.foreignRule(got), Position: p.place(m.via[0].Grant.Binding, -1), Because: because(p.steps(m))}
@@ -109,6 +109,22 @@ func (p *prover) foreign(s rbac.Subject, f *finding) (problem.Problem, bool) {
 		found.Severity = problem.Warning // an operator of the whole cluster has much by its nature
 	}
 	return found, true
+}
+
+// mintsForAll is for somebody whom admission keeps from the tokens of fenced
+// accounts and of ESO's, and who may mint for all others of the cluster: there is
+// one among them that may take admission away. What was installed into the
+// cluster has that by its nature, as Flux's controllers do.
+func (p *prover) mintsForAll(s rbac.Subject, f *finding) (problem.Problem, bool) {
+	m := f.moves[0]
+	if m.rule != problem.MintAny || !anyWhole(m.to) || p.keptFromOwn(m) == nil || p.runsElsewhere(s) {
+		return problem.Problem{}, false
+	}
+	return problem.Problem{
+		Rule: problem.ForeignReach, Position: p.place(m.via[0].Grant.Binding, -1), Because: because(p.steps(m)),
+		Message: s.String() + " may mint tokens of any service account in every namespace but those that admission keeps, also of those that have everything in the cluster",
+		Hint:    "bind it to a role that is without serviceaccounts/token, or has it in some namespaces only",
+	}, true
 }
 
 // runsElsewhere tells whether somebody is a service account outside of tenants'
@@ -197,15 +213,23 @@ func (w *world) fencesIn(namespace string) []*Fence {
 	return all
 }
 
-// operatorsOf are ESO's accounts that a move leads to.
+// operatorsOf are ESO's accounts that a move leads to, and admission does not
+// keep.
 func (p *prover) operatorsOf(m *move) []rbac.Subject {
+	if p.keptOut(m) {
+		return nil
+	}
 	var all []rbac.Subject
 	for _, s := range p.eso {
 		if slices.ContainsFunc(m.to, func(n node) bool {
 			return n.whole() || n.kind == subjectNode && n.subject == s || n.kind != subjectNode && n.namespace == s.Namespace
-		}) && !p.keptOut(m) {
+		}) {
 			all = append(all, s)
 		}
+	}
+	if policy := p.keptFromOwn(m); len(all) > 0 && policy != nil {
+		p.close(m.rule, policy)
+		return nil
 	}
 	return all
 }

@@ -542,11 +542,11 @@ var closes = []problem.Rule{
 
 // besides are rules that are broken under policies only, and why.
 var besides = map[string][]problem.Rule{
-	// Fenced accounts are kept from them; ESO's own is not, nor are others'.
-	"E1 everybody": {problem.OperatorOpen}, "E1 any service account": {problem.OperatorOpen}, "E1 those of its namespace": {problem.OperatorOpen},
-	"T9 everywhere": {problem.OperatorOpen}, "T9 everybody": {problem.OperatorOpen}, "T9 Kubernetes' own group gets more": {problem.OperatorOpen},
-	"T9 Kubernetes' own role gets more": {problem.OperatorOpen}, "T20 another ESO that mints": {problem.OperatorOpen},
-	"something installed": {problem.OperatorOpen},
+	// Fenced accounts and ESO's own are kept from them; those of the cluster's controllers are not.
+	"E1 everybody": {problem.ForeignReach}, "E1 any service account": {problem.ForeignReach}, "E1 those of its namespace": {problem.ForeignReach},
+	"T9 Kubernetes' own group gets more": {problem.ForeignReach}, "T9 Kubernetes' own role gets more": {problem.ForeignReach},
+	// Token Secrets of ESO's own accounts, and pods that run as them, are not.
+	"T9 everywhere": {problem.OperatorOpen}, "T9 everybody": {problem.OperatorOpen}, "something installed": {problem.OperatorOpen},
 	// The token is refused, and the store does not work.
 	"T17": {problem.StoreCannotMint}, "E17 the API server's audience": {problem.StoreCannotMint}, "E17 the API server by name": {problem.StoreCannotMint},
 	// What is left of a rule of which the first way is closed.

@@ -13,17 +13,18 @@ import (
 type closing uint8
 
 const (
-	notClosed          closing = iota
-	closingMint                // ESO mints for fenced accounts only
-	closingAudience            // … and only with the audiences declared
-	closingTokenSecret         // nobody makes token Secrets of fenced accounts, and ESO none at all
-	closingForeignMint         // nobody else mints for fenced accounts
-	closingPod                 // no pod runs as a fenced account
-	closingStores              // in tenants' namespaces, stores are as the catalogue has them
-	closingRoles               // the Roles by which an account is known as fenced stay
-	closingAccounts            // fenced accounts stay as they are
-	closingNamespaces          // what says that a Namespace is a tenant's stays
-	closingExec                // nobody gets into ESO's pods
+	notClosed           closing = iota
+	closingMint                 // ESO mints for fenced accounts only
+	closingAudience             // … and only with the audiences declared
+	closingTokenSecret          // nobody makes token Secrets of fenced accounts, and ESO none at all
+	closingForeignMint          // nobody else mints for fenced accounts
+	closingOperatorMint         // nobody but a kubelet mints for ESO's own accounts
+	closingPod                  // no pod runs as a fenced account
+	closingStores               // in tenants' namespaces, stores are as the catalogue has them
+	closingRoles                // the Roles by which an account is known as fenced stay
+	closingAccounts             // fenced accounts stay as they are
+	closingNamespaces           // what says that a Namespace is a tenant's stays
+	closingExec                 // nobody gets into ESO's pods
 )
 
 // policies are the admission policies among the objects.
@@ -54,7 +55,7 @@ func (ps *policies) closesFor(c closing, eso []rbac.Subject, s rbac.Subject) *in
 	}
 	for i := range ps.counted {
 		r := &ps.counted[i]
-		if slices.Contains(r.closings, c) && r.aboutESO(eso) && !slices.Contains(r.writers, s.Username()) && r.serves(ps.servers) && ps.rests(c) {
+		if slices.Contains(r.closings, c) && (c != closingOperatorMint || r.keepsOwn(eso)) && r.aboutESO(eso) && !slices.Contains(r.writers, s.Username()) && r.serves(ps.servers) && ps.rests(c) {
 			return r.object
 		}
 	}

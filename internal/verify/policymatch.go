@@ -23,7 +23,7 @@ var policyFiles embed.FS
 // known are the policies that count, by the file of their spec.
 var known = map[string][]closing{
 	"mint":         {closingMint, closingAudience},
-	"minter":       {closingForeignMint},
+	"minter":       {closingForeignMint, closingOperatorMint},
 	"pod":          {closingPod},
 	"token-secret": {closingTokenSecret},
 	"store":        {closingStores},
@@ -41,6 +41,7 @@ type recognized struct {
 	account    string   // whose grants say what is fenced, as 'namespace', 'name'
 	controller string   // the one account of ESO that it makes an exception for, or ""
 	home       string   // ESO's namespace, where it is about that, or ""
+	own        []string // ESO's accounts whose tokens nobody mints
 	writers    []string // whom it is not about
 	providers  []entry  // what stores may say
 }
@@ -59,7 +60,7 @@ func recognize(objects []*inventory.Object) []recognized {
 				named, _ := textsOf(list)
 				found = append(found, recognized{
 					object: o, closings: known[name], principals: quoted(filled["principals"]), account: filled["account"],
-					controller: unquoted(filled["controller"]), home: unquoted(filled["home"]), writers: named, providers: providers,
+					controller: unquoted(filled["controller"]), home: unquoted(filled["home"]), own: quoted(filled["own"]), writers: named, providers: providers,
 				})
 			}
 		}
@@ -163,8 +164,8 @@ var blank = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
 
 // blanks are what may stand where a template leaves something open.
 var blanks = map[string]string{
-	"principals": `\[(?:'[^'\\]+'(?:, )?)+\]`, "controller": `'[^'\\]+'`, "account": `'[^'\\]+', '[^'\\]+'`, "seconds": `[0-9]{1,5}`,
-	"writers": `\[(?:'(?:[^'\\]|\\['\\])+'(?:, )?)+\]`, "home": `'[^'\\]+'`, "role": `'[^'\\]+'`, "catalogue": `\[(?:variables\.provider[0-9]+(?:, )?)*\]`,
+	"principals": `\[(?:'[^'\\]+'(?:, )?)+\]`, "own": `\[(?:'[^'\\]+'(?:, )?)+\]`, "controller": `'[^'\\]+'`, "account": `'[^'\\]+', '[^'\\]+'`, "seconds": `[0-9]{1,5}`,
+	"writers": `\[(?:'(?:[^'\\]|\\['\\])+'(?:, )?)*\]`, "home": `'[^'\\]+'`, "role": `'[^'\\]+'`, "catalogue": `\[(?:variables\.provider[0-9]+(?:, )?)*\]`,
 }
 
 // match compares a spec with a template, and returns what stands where the
@@ -260,4 +261,10 @@ func (r *recognized) aboutESO(eso []rbac.Subject) bool {
 		}
 	}
 	return true
+}
+
+// keepsOwn tells whether a policy names all of ESO's accounts as those whose
+// tokens nobody mints.
+func (r *recognized) keepsOwn(eso []rbac.Subject) bool {
+	return !slices.ContainsFunc(eso, func(s rbac.Subject) bool { return !slices.Contains(r.own, s.Username()) })
 }

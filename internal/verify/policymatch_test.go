@@ -83,7 +83,8 @@ func TestPoliciesThatDoNotFire(t *testing.T) {
 		"with parameters":           {"  policyName: eso-tenant-external-secrets-token-secret\n", "  policyName: eso-tenant-external-secrets-token-secret\n  paramRef: {name: x}\n", tokenSecret},
 		"an exception":              {"  - expression: has(object.type)", "  - expression: request.userInfo.username != 'bob' && has(object.type)", tokenSecret},
 		"creating only":             {"      - CREATE\n      - UPDATE\n", "      - CREATE\n", tokenSecret},
-		"a validation less":         {"  - expression: '!variables.fenced'\n", "  - expression: 'true'\n", minter},
+		"a validation less":         {" || !variables.fenced\n", " || true\n", minter},
+		"the other validation less": {"  - expression: '!variables.own'\n", "  - expression: 'true'\n", minter},
 		"another ESO":               {"'system:serviceaccount:external-secrets:external-secrets'", "'system:serviceaccount:elsewhere:external-secrets'", tokenSecret},
 		"another's grants":          {"authorizer.serviceAccount('external-secrets', 'external-secrets')", "authorizer.serviceAccount('elsewhere', 'external-secrets')", minter},
 		"one of ESO's is left out":  {", ''system:serviceaccount:external-secrets:external-secrets-webhook''", "", tokenSecret},
@@ -160,6 +161,113 @@ func renderedText(t *testing.T, sources ...schema.Source) (string, verify.Input)
 		t.Fatal(err)
 	}
 	return stream.String(), in
+}
+
+// mintRights lets somebody mint for ESO's own service account, as an object of its namespace or in the whole cluster.
+func mintRights(subject, namespace string, names ...string) string {
+	role, binding, place := "Role", "RoleBinding", ", namespace: "+namespace
+	if namespace == "" {
+		role, binding, place = "ClusterRole", "ClusterRoleBinding", ""
+	}
+	only := ""
+	if len(names) > 0 {
+		only = ", resourceNames: [" + strings.Join(names, ", ") + "]"
+	}
+	return "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: " + role + "\nmetadata: {name: minter" + place + "}\n" +
+		"rules:\n- {apiGroups: [\"\"], resources: [serviceaccounts/token], verbs: [create]" + only + "}\n" +
+		"---\napiVersion: rbac.authorization.k8s.io/v1\nkind: " + binding + "\nmetadata: {name: minter" + place + "}\n" +
+		"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: " + role + ", name: minter}\nsubjects: [" + subject + "]\n"
+}
+
+// TestOwnAccounts: nobody mints for ESO's own service accounts if the policy that refuses it names all of them, and can fire.
+func TestOwnAccounts(t *testing.T) {
+	const (
+		operator = "operator-namespace-open"
+		reach    = "foreign-reach"
+		flux     = "{kind: ServiceAccount, name: source-controller, namespace: flux-system}"
+		people   = "{kind: Group, apiGroup: rbac.authorization.k8s.io, name: ops}"
+		nodes    = `{kind: Group, apiGroup: rbac.authorization.k8s.io, name: "system:nodes"}`
+		tenants  = "{kind: ServiceAccount, name: ci, namespace: secure-ns}"
+		neighbor = "{kind: ServiceAccount, name: helper, namespace: external-secrets}"
+		own      = "external-secrets"
+		policy   = "eso-tenant-external-secrets-minter"
+	)
+	text, in := renderedText(t, example(t, "quickstart")...)
+	unbound := strings.ReplaceAll(text, "policyName: "+policy+"\n", "policyName: nothing\n")
+	for name, test := range map[string]struct {
+		text, add string
+		old, new  string // in the policies
+		opens     []string
+	}{
+		"Flux":                               {add: mintRights(flux, "")},
+		"Flux, unbound":                      {text: unbound, add: mintRights(flux, ""), opens: []string{"foreign-mint"}},
+		"in ESO's namespace":                 {add: mintRights(people, own)},
+		"in ESO's namespace, unbound":        {text: unbound, add: mintRights(people, own), opens: []string{operator}},
+		"by name":                            {add: mintRights(people, own, own, "external-secrets-webhook")},
+		"by name, unbound":                   {text: unbound, add: mintRights(people, own, own), opens: []string{operator}},
+		"by name everywhere":                 {add: mintRights(flux, "", own)},
+		"by name everywhere, unbound":        {text: unbound, add: mintRights(flux, "", own), opens: []string{operator}},
+		"people, for the cluster":            {add: mintRights(people, ""), opens: []string{reach}},
+		"a tenant's, for the cluster":        {add: mintRights(tenants, ""), opens: []string{reach}},
+		"ESO's neighbor, for the cluster":    {add: mintRights(neighbor, ""), opens: []string{reach}},
+		"ESO's neighbor, for the namespace":  {add: mintRights(neighbor, own)},
+		"nodes, without the node authorizer": {add: mintRights(nodes, own), opens: []string{operator}},
+		"it only warns":                      {add: mintRights(people, own), old: "policyName: " + policy + "\n  validationActions:\n  - Deny\n", new: "policyName: " + policy + "\n  validationActions:\n  - Warn\n", opens: []string{operator}},
+		"somebody is left out": {
+			add: mintRights(people, own), old: "  - expression: '!(has(request.userInfo.groups) && ''system:nodes''",
+			new: "  - expression: request.userInfo.username != 'bob'\n  - expression: '!(has(request.userInfo.groups) && ''system:nodes''", opens: []string{operator},
+		},
+		"any node's request": {add: mintRights(people, own), old: " && object.spec.boundObjectRef.kind == ''Pod''", new: "", opens: []string{operator}},
+		"in another namespace": {
+			add: mintRights(people, own), old: "+ request.name in [''system:serviceaccount:external-secrets:external-secrets''", new: "+ request.name in [''system:serviceaccount:elsewhere:external-secrets''", opens: []string{operator},
+		},
+		"the webhook is left out": {
+			add: mintRights(people, own), old: ", ''system:serviceaccount:external-secrets:external-secrets-webhook'']'\n    name: own", new: "]'\n    name: own", opens: []string{operator},
+		},
+		"token Secrets all the same": {add: strings.Replace(mintRights(people, own), "{apiGroups: [\"\"], resources: [serviceaccounts/token], verbs: [create]}", "{apiGroups: [\"\"], resources: [serviceaccounts/token, secrets], verbs: [create, get]}", 1), opens: []string{operator}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := text
+			if test.text != "" {
+				changed = test.text
+			}
+			if test.old != "" && strings.Count(changed, test.old) != 1 {
+				t.Fatalf("%q is there %d times", test.old, strings.Count(changed, test.old))
+			}
+			in.Objects = objects(t, "rendered.yaml", strings.Replace(changed, test.old, test.new, 1)+test.add)
+			report := verify.Check(in)
+			rules := rulesOf(slices.DeleteFunc(report.Problems, func(p problem.Problem) bool {
+				return p.Rule == problem.ForeignMint && len(test.opens) == 1 && test.opens[0] != "foreign-mint"
+			}))
+			if !slices.Equal(rules, test.opens) {
+				t.Errorf("open: %q, want %q\n%s", rules, test.opens, report.Problems)
+			}
+			says := slices.ContainsFunc(report.Closed, func(c verify.Closed) bool { return c.Rule == problem.MintAny && c.Policy.Name == policy })
+			if says != (test.text == "" && test.old == "" && !strings.Contains(test.add, "system:nodes")) {
+				t.Errorf("closed are %v", report.Closed)
+			}
+		})
+	}
+}
+
+// TestOwnAccountsWhoMints: who asks for ESO's own service account is told that the policy refuses it.
+func TestOwnAccountsWhoMints(t *testing.T) {
+	text, in := renderedText(t, example(t, "quickstart")...)
+	in.Objects = objects(t, "rendered.yaml", text+mintRights("{kind: ServiceAccount, name: source-controller, namespace: flux-system}", ""))
+	for account, refused := range map[string]bool{"external-secrets": true, "external-secrets-webhook": true, "default": false} {
+		found := false
+		for _, answer := range verify.WhoMints(in, verify.Account{Namespace: "external-secrets", Name: account}).Direct {
+			if answer.Subject == rbac.ServiceAccount("flux-system", "source-controller") {
+				found = true
+				if says := strings.Contains(strings.Join(answer.Why, "\n"), "eso-tenant-external-secrets-minter refuses"); says != refused {
+					t.Errorf("of %s: %q", account, answer.Why)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("nobody says that source-controller may mint for %s", account)
+		}
+	}
 }
 
 // storeRights lets the team's members write stores in their namespace, as ESO's chart does.
@@ -260,7 +368,7 @@ func TestFencePoliciesOpen(t *testing.T) {
 		"roles may be deleted":              {[][2]string{{"      - UPDATE\n      - DELETE\n      resources:\n      - roles\n", "      - UPDATE\n      resources:\n      - roles\n"}}, "", []string{mints}},
 		"another prefix":                    {[][2]string{{"!variables.item.metadata.name.startsWith(''eso-tenant-'')", "!variables.item.metadata.name.startsWith(''eso-tenant-token-a'')"}}, "", []string{mints}},
 		"stores are anybody's":              {[][2]string{unbound("store")}, "", []string{stores}},
-		"a store without a service account": {[][2]string{{"'!variables.logsin || variables.fenced || request.dryRun'", "'true'"}}, "", []string{stores}},
+		"a store without a service account": {[][2]string{{"variables.fenced || variables.account != '''' && (", "variables.fenced || ("}}, "", []string{stores}},
 		"a server that nobody declared":     {[][2]string{{"dyn(''https://vault.example.com", "dyn(''https://evil.example.com"}}, "", []string{stores}},
 		"the server is the tenant's":        {[][2]string{{"''open'': dyn([dyn(''auth'')", "''open'': dyn([dyn(''server''), dyn(''auth'')"}}, "", []string{stores}},
 		"no reference":                      {[][2]string{{"''reference'': dyn(''serviceAccountRef'')", "''reference'': dyn(''role'')"}}, "", []string{stores}},

@@ -55,10 +55,31 @@ func (p *prover) keptOut(m *move) bool {
 	return m.enters && p.policies.closesFor(closingExec, p.eso, m.via[0].owner.subject) != nil
 }
 
+// keptFromOwn is the policy that refuses the requester tokens of ESO's own
+// accounts, where to mint is all that a move does; nil where none does. Whoever
+// is taken for a node may have them for a pod.
+func (p *prover) keptFromOwn(m *move) *inventory.Object {
+	if m.rule != problem.MintAny {
+		return nil
+	}
+	return p.refusesOwn(m.via[0].owner.subject)
+}
+
+// refusesOwn is the policy that refuses somebody tokens of ESO's own accounts.
+func (w *world) refusesOwn(s rbac.Subject) *inventory.Object {
+	if s == rbac.Group(nodesGroup) {
+		return nil
+	}
+	return w.policies.closes(closingOperatorMint, w.eso)
+}
+
+// nodesGroup is the group that the policy knows kubelets by.
+const nodesGroup = "system:nodes"
+
 // storesClosed is the policy that keeps stores to the catalogue wherever a right
 // to write them holds; nil where it does not.
 func (p *prover) storesClosed(h *hold) *inventory.Object {
-	policy := p.policies.closes(closingStores, p.eso)
+	policy := p.policies.closesFor(closingStores, p.eso, h.owner.subject)
 	if policy == nil || h.Everywhere || !p.isTenants(h.Namespace) {
 		return nil
 	}

@@ -58,6 +58,8 @@ func WhoMints(in Input, account Account) *Minters {
 func (w *world) refusesMint(s rbac.Subject, account Account) *inventory.Object {
 	fenced := w.fenced[account] != nil
 	switch isESO := slices.Contains(w.eso, s); {
+	case slices.Contains(w.eso, account.subject()) && w.refusesOwn(s) != nil:
+		return w.refusesOwn(s)
 	case isESO && !fenced:
 		return w.policies.closes(closingMint, w.eso)
 	case !isESO && fenced:
@@ -137,8 +139,11 @@ func (p *prover) leadsTo(m *move, account Account) bool {
 	})
 }
 
-// keptFrom tells whether a policy keeps a fenced account from a way.
+// keptFrom tells whether a policy keeps a fenced account, or ESO's own, from a way.
 func (p *prover) keptFrom(m *move, account Account) bool {
+	if slices.Contains(p.eso, account.subject()) && p.keptFromOwn(m) != nil {
+		return true
+	}
 	return p.fenced[account] != nil && fenceClosings[m.rule] != notClosed && p.policies.closes(fenceClosings[m.rule], p.eso) != nil
 }
 
