@@ -47,8 +47,45 @@ var attempts = []attempt{
 		},
 		"only External Secrets Operator may mint tokens of this service account",
 	},
+	{"ESO's own token, for Flux", fluxMints, "only a kubelet may mint tokens of External Secrets Operator's own service accounts"},
 	{"a pod of a fenced service account", fencedPod, "no pod runs as vault-access-sa"},
 	{"a legacy token by an ExternalSecret", legacyToken, "External Secrets Operator may not make Secrets of this type"},
+}
+
+// fluxMints asks for ESO's own token as one of Flux's controllers, which may all mint for any service account, and uses it.
+// Source: flux2 v2.7.0, manifests/rbac/controller.yaml.
+func fluxMints(t *testing.T, b *bed.Bed, _ string) error {
+	t.Helper()
+	b.ApplyYAML(t, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: crd-controller}
+rules: [{apiGroups: [""], resources: [serviceaccounts/token], verbs: [create]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: crd-controller}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: crd-controller}
+subjects: [{kind: ServiceAccount, name: source-controller, namespace: flux-system}]
+`)
+	var token string
+	var refusal error
+	b.Eventually(t, func(context.Context) error { // what is bound takes a moment to have an effect
+		token, refusal = b.MintAs(t, "source-controller", "flux-system", bed.ESONamespace, bed.ESOServiceAccount, nil, 600)
+		if outcomeOf(refusal) != policy {
+			return refusal
+		}
+		return nil
+	})
+	if refusal != nil {
+		return refusal
+	}
+	asESO, err := b.WithToken(token)
+	if err != nil {
+		return err
+	}
+	_, err = asESO.Mint(t.Context(), "outside", "vault-access-sa", []string{"vault"}, 600)
+	return err
 }
 
 // fencedPod makes a pod, which is restricted enough for its namespace.
@@ -149,6 +186,9 @@ func TestAdmissionPolicies(t *testing.T) {
 				t.Errorf("got %v, want a refusal that says %q", err, a.says)
 			}
 		})
+	}
+	if _, err := b.MintForPod(t.Context(), bed.ESONamespace, bed.ESOServiceAccount, 600); err != nil {
+		t.Errorf("the kubelet of ESO's pod gets no token for it: %v", err)
 	}
 	again := b.ApplyYAML(t, bed.ExternalSecret("outside", "again", "inside", "outside-inside/db"))
 	b.WaitReady(t, again)

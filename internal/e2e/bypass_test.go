@@ -227,7 +227,7 @@ func sameAsLive(t *testing.T, b *bed.Bed, specifications []string) {
 // esoItself is the API server as whoever holds ESO's token sees it.
 func esoItself(t *testing.T, b *bed.Bed) *bed.API {
 	t.Helper()
-	token, err := b.Mint(t.Context(), bed.ESONamespace, bed.ESOServiceAccount, nil, 3600)
+	token, err := b.MintForPod(t.Context(), bed.ESONamespace, bed.ESOServiceAccount, 3600)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ var stillOpen = map[string]string{
 	"T15":           "no policy of ours is about service accounts' annotations",
 	"T16":           "what Vault trusts is Vault's: the token is of somebody else's own service account",
 	"T20 unfenced":  "what another ESO may mint beside the fence is not ours to decide",
-	"T23":           "the policy is about fenced service accounts, and ESO's own is none",
+	"T23":           "the policy for pods is about fenced service accounts, and ESO's own is none",
 }
 
 // rights gives a subject rules, in a namespace or, without one, in the whole cluster. Rules are of the form

@@ -365,6 +365,21 @@ spec:
 		name: "T23", plant: rights(toIntruder, "external-secrets", ":pods create"), rules: of(problem.OperatorOpen),
 		try: creates(intruder, podOf("external-secrets", "external-secrets")),
 	},
+	{
+		name: "T24", plant: rights(toIntruder, "external-secrets", ":serviceaccounts/token create"), rules: of(problem.OperatorOpen),
+		try: func(s *scene) error { return minted(s.intruder(), s, "external-secrets", "external-secrets", nil, 600) },
+	},
+	{
+		// As Flux's controllers: something installed that may mint for everybody.
+		name: "T24 installed", whole: true, plant: rights(toOther, "", ":serviceaccounts/token create"), rules: of(problem.ForeignMint),
+		try: func(s *scene) error {
+			other, err := s.b.AsServiceAccount(s.ns+"-other", "other-sa")
+			if err != nil {
+				return err
+			}
+			return minted(other, s, "external-secrets", "external-secrets", nil, 600)
+		},
+	},
 }
 
 // givesRoles are the rights of somebody who may give away what they hold, and not change what others gave.

@@ -53,6 +53,7 @@ type Bed struct {
 	pki        *pki
 	admin      string // the administrator's token
 	manager    string // kube-controller-manager's token
+	kubelet    string // the token of the bed's only node, which nothing runs on
 	proxy      *proxy
 	closers    []func()
 	flux       bool

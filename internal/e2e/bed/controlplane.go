@@ -52,8 +52,12 @@ func (b *Bed) startControlPlane(ctx context.Context) error {
 	}
 	b.admin = rand.Text()
 	var tokens strings.Builder
-	b.manager = rand.Text()
-	records := [][]string{{b.admin, "admin", "admin", "system:masters"}, {b.manager, managerUser, managerUser, ""}}
+	b.manager, b.kubelet = rand.Text(), rand.Text()
+	records := [][]string{
+		{b.admin, "admin", "admin", "system:masters"},
+		{b.manager, managerUser, managerUser, ""},
+		{b.kubelet, "system:node:" + nodeName, "system:node:" + nodeName, "system:nodes"},
+	}
 	if err := csv.NewWriter(&tokens).WriteAll(records); err != nil {
 		return err
 	}
@@ -111,7 +115,7 @@ func (b *Bed) apiserver(etcd string, port int) []string {
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
 		"--tls-cert-file=" + b.pki.file("server.crt"), "--tls-private-key-file=" + b.pki.file("server.key"),
 		"--token-auth-file=" + filepath.Join(b.Folder, "tokens.csv"),
-		"--authorization-mode=RBAC", "--anonymous-auth=false",
+		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--anonymous-auth=false",
 		"--service-account-issuer=" + Issuer,
 		"--service-account-key-file=" + b.pki.file("sa.pub"), "--service-account-signing-key-file=" + b.pki.file("sa.key"),
 		"--api-audiences=" + Issuer + ",https://kubernetes.default.svc",

@@ -257,7 +257,7 @@ func (e *ESO) restart(ctx context.Context, arguments []string) error {
 	if e.process != nil {
 		e.process.Stop()
 	}
-	token, err := b.Mint(ctx, e.namespace, e.release, nil, 24*60*60)
+	token, err := b.MintForPod(ctx, e.namespace, e.release, 24*60*60)
 	if err != nil {
 		return err
 	}
