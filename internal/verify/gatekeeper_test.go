@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/eso-tenant/eso-tenant/internal/problem"
+	"github.com/eso-tenant/eso-tenant/internal/rbac"
 	"github.com/eso-tenant/eso-tenant/internal/verify"
 	"github.com/eso-tenant/eso-tenant/schema"
 )
@@ -240,5 +241,20 @@ func TestConstraintsOpen(t *testing.T) {
 				t.Errorf("%q is not said, but\n%s", test.says, inactive)
 			}
 		})
+	}
+}
+
+// TestWhoMintsUnseen: nobody is said to be refused by what was not seen to be asked.
+func TestWhoMintsUnseen(t *testing.T) {
+	text, in := constrainedWorld(t)
+	for theirs, want := range map[string]bool{"": false, installed(t): true} {
+		in.Objects = objects(t, "rendered.yaml", text+theirs)
+		refused := false
+		for _, who := range verify.WhoMints(in, verify.Account{Namespace: "team", Name: "vault-access-sa"}).Direct {
+			refused = refused || who.Subject == rbac.Group("team") && strings.Contains(strings.Join(who.Why, "\n"), "refuses the request")
+		}
+		if refused != want {
+			t.Errorf("with Gatekeeper %t: refused is %t", want, refused)
+		}
 	}
 }

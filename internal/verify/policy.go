@@ -39,6 +39,7 @@ type policies struct {
 	flaws   []flaw              // what keeps Gatekeeper from refusing
 	unseen  string              // what of Gatekeeper is not among the objects; "" is nothing
 	resting []string            // the ways that are closed only if it is there
+	certain bool                // what was not seen closes nothing: there is no verdict to say so
 	assumed []*inventory.Object // templates that close something if Gatekeeper is asked, which was not seen
 	rests   func(closing) bool  // tells whether what a decision rests on holds
 	servers []string            // that stores may name; nil: not known
@@ -83,7 +84,7 @@ func (ps *policies) find(c closing, eso []rbac.Subject, namespace string, s rbac
 			return r, nil
 		}
 		for _, gate := range r.gates {
-			if gate.looksAt(namespace) {
+			if gate.looksAt(namespace) && (gate.object != nil || !ps.certain) {
 				return r, gate
 			}
 		}

@@ -191,7 +191,7 @@ var hints = map[problem.Rule]string{
 	problem.MintCSR:            "take the rights on certificates.k8s.io away; External Secrets Operator needs none",
 	problem.MintNodeProxy:      "take nodes/proxy away; External Secrets Operator needs none",
 	problem.MintAttest:         "take the verb attest away; External Secrets Operator needs none",
-	problem.AdmissionWritable:  "take the rights on admissionregistration.k8s.io away; ESO's chart has its certificate from cert-manager with webhook.certManager.enabled",
+	problem.AdmissionWritable:  "take the rights on admissionregistration.k8s.io, and on Gatekeeper's kinds, away; ESO's chart has its certificate from cert-manager with webhook.certManager.enabled",
 	problem.NamespaceWritable:  "take update and patch on namespaces away: External Secrets Operator needs them for ClusterExternalSecrets only",
 	problem.CRDWritable:        "install ESO's chart with webhook.certManager.enabled and without its cert-controller",
 }
