@@ -32,6 +32,9 @@ type Exemption struct {
 // what needs many is no exemption.
 const MaxExemptions = 16
 
+// maxExemptionName bounds a name, which an annotation's key ends in.
+const maxExemptionName = 40
+
 // maxExempted bounds each list of an exemption.
 const maxExempted = 16
 
@@ -88,6 +91,9 @@ func (r *platformReader) exemption(e *entry, p *Platform) (one Exemption, fine b
 			r.report(n, problem.AdmissionExemption, join2(at, path), message, hint)
 		}
 	}
+	if len(e.key) > maxExemptionName {
+		refuse(keyNode(e), "", "the name has "+strconv.Itoa(len(e.key))+" characters, and is part of another one", "take one of up to "+strconv.Itoa(maxExemptionName))
+	}
 	if p.Admission.Engine == NoAdmission {
 		refuse(keyNode(e), "", "there is no policy to lift: admission.engine is none", "remove it")
 	}
@@ -112,13 +118,13 @@ func (r *platformReader) exemption(e *entry, p *Platform) (one Exemption, fine b
 			refuse(list, field, "there are "+strconv.Itoa(size)+" here", "list 1 to "+strconv.Itoa(maxExempted))
 		}
 	}
-	r.exempted(n, p, refuse)
+	exempted(n, p, refuse)
 	return one, fine
 }
 
 // exempted looks at who and where: nothing that stands for many, nor External
 // Secrets Operator.
-func (r *platformReader) exempted(n *node, p *Platform, refuse func(n *node, path, message, hint string)) {
+func exempted(n *node, p *Platform, refuse func(n *node, path, message, hint string)) {
 	for _, field := range []string{"users", "groups"} {
 		for _, item := range n.get(field).list() {
 			switch name := item.text; {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -79,10 +80,7 @@ func withoutExemptions(spec map[string]any, policy string) (map[string]any, []Ex
 	if len(exemptions) == 0 {
 		return spec, nil
 	}
-	without := map[string]any{}
-	for key, value := range spec {
-		without[key] = value
-	}
+	without := maps.Clone(spec)
 	delete(without, "matchConditions")
 	if len(kept) > 0 {
 		without["matchConditions"] = kept
@@ -220,7 +218,7 @@ func (e *Exemption) who() string {
 	for _, name := range e.Groups {
 		all = append(all, rbac.Group(name).String())
 	}
-	return list(all, "and")
+	return list(all)
 }
 
 // through says that something is open by exemptions only, and gives it their
@@ -269,7 +267,7 @@ func exemptions(w *world) problem.List {
 
 func (w *world) lift(e *Exemption) problem.Problem {
 	o := e.object
-	lets := "policy " + o.Name + " lets " + e.who() + " through in " + list(e.Namespaces, "and") + ", for " + list(e.Names, "and")
+	lets := "policy " + o.Name + " lets " + e.who() + " through in " + list(e.Namespaces) + ", for " + list(e.Names)
 	known := w.stated(e)
 	switch {
 	case w.over(e):
