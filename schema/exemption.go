@@ -23,7 +23,7 @@ type Exemption struct {
 	// Names are of service accounts, or of the objects that are made.
 	Names  []string
 	Reason string
-	Until  time.Time // the first moment after it, in UTC
+	End    string // the first moment after its last day, as 2027-04-01T00:00:00Z
 
 	path string
 }
@@ -104,7 +104,7 @@ func (r *platformReader) exemption(e *entry, p *Platform) (one Exemption, fine b
 	if err != nil {
 		refuse(n.get("until"), "until", problem.Quote(n.get("until").str())+" is no day of any year", "write the last day, as 2027-03-31")
 	}
-	one.Until = day.AddDate(0, 0, 1)
+	one.End = day.AddDate(0, 0, 1).Format(time.RFC3339)
 	needsWho, may := liftable[one.Policy]
 	if why, never := unliftable[one.Policy]; never {
 		refuse(n.get("policy"), "policy", "policy "+one.Policy+" is lifted for nobody: "+why[0], why[1])

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
@@ -22,7 +21,7 @@ type Exemption struct {
 	Namespaces    []string
 	// Names are of the accounts that a token, pod or Secret is for, or of stores.
 	Names  []string
-	Until  time.Time
+	End    string // the first moment after it, as 2027-04-01T00:00:00Z
 	Reason string
 	At     problem.Position
 
@@ -40,7 +39,7 @@ const exempting = `^!\(request\.operation == 'CREATE' && request\.\?namespace\.o
 	`(?:!\(request\.userInfo\.username in (LIST)\)|` +
 	`\((?:request\.userInfo\.username in (LIST))?(?: \|\| )?(?:has\(request\.userInfo\.groups\) && request\.userInfo\.groups\.exists\(g, g in (LIST)\))?\)) && ` +
 	`has\(object\.metadata\.creationTimestamp\) && type\(object\.metadata\.creationTimestamp\) == string && ` +
-	`timestamp\(object\.metadata\.creationTimestamp\) < timestamp\('([0-9TZ:-]{20})'\)\)$`
+	`timestamp\(object\.metadata\.creationTimestamp\) < timestamp\('([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)'\)\)$`
 
 // exemptedNames are what the names of an exemption are compared with, by policy.
 var exemptedNames = map[string]string{
@@ -67,13 +66,8 @@ func withoutExemptions(spec map[string]any, policy string) (map[string]any, []Ex
 			kept = append(kept, condition)
 			continue
 		}
-		until, err := time.Parse(time.RFC3339, found[7])
-		if err != nil {
-			kept = append(kept, condition)
-			continue
-		}
 		exemptions = append(exemptions, Exemption{
-			Name: strings.TrimPrefix(inventory.Text(condition, "name"), "exempt-"), Policy: policy, Until: until,
+			Name: strings.TrimPrefix(inventory.Text(condition, "name"), "exempt-"), Policy: policy, End: found[7],
 			Namespaces: literals(found[1]), Names: literals(found[3]), not: literals(found[4]), Users: literals(found[5]), Groups: literals(found[6]),
 		})
 	}
@@ -146,7 +140,7 @@ func (p *prover) storesLifted(m *move) *Exemption {
 }
 
 // over tells whether an exemption has ended.
-func (w *world) over(e *Exemption) bool { return !w.in.Today.IsZero() && !w.in.Today.Before(e.Until) }
+func (w *world) over(e *Exemption) bool { return w.in.Clock.Now >= e.End }
 
 // covers tells whether somebody may be exempt. Who is in a group of people, RBAC does
 // not say: a user may be in any, and any may have an exempt user in it.
@@ -193,7 +187,7 @@ func (w *world) stated(e *Exemption) *Exemption {
 }
 
 func (e *Exemption) same(other *Exemption) bool {
-	return e.Policy == other.Policy && e.Until.Equal(other.Until) && slices.Equal(e.Users, other.Users) && slices.Equal(e.Groups, other.Groups) &&
+	return e.Policy == other.Policy && e.End == other.End && slices.Equal(e.Users, other.Users) && slices.Equal(e.Groups, other.Groups) &&
 		slices.Equal(e.Namespaces, other.Namespaces) && slices.Equal(e.Names, other.Names)
 }
 
@@ -231,7 +225,7 @@ func (w *world) through(found *problem.Problem, exemptions []*Exemption) {
 			accounted = false
 			continue
 		}
-		if line := "exemption " + problem.Quote(e.Name) + " of policy " + e.object.Name + ", for " + e.who() + ", lets it through until " + e.last() + ": " + known.Reason; !slices.Contains(found.Because, line) {
+		if line := "exemption " + problem.Quote(e.Name) + " of policy " + e.object.Name + ", for " + e.who() + ", lets it through before " + e.day() + ": " + known.Reason; !slices.Contains(found.Because, line) {
 			found.Because = append(found.Because, line)
 		}
 	}
@@ -240,11 +234,8 @@ func (w *world) through(found *problem.Problem, exemptions []*Exemption) {
 	}
 }
 
-// last is the last day of an exemption.
-func (e *Exemption) last() string { return e.Until.AddDate(0, 0, -1).Format(time.DateOnly) }
-
-// soon is how many days before its end an exemption is said to end.
-const soon = 14
+// day is the first day on which an exemption is over.
+func (e *Exemption) day() string { return e.End[:len("2027-04-01")] }
 
 // exemptions reports what policies let through all the same.
 func exemptions(w *world) problem.List {
@@ -276,23 +267,21 @@ func (w *world) lift(e *Exemption) problem.Problem {
 			at = known.At
 		}
 		return problem.Problem{
-			Rule: problem.ExemptionOver, Position: at, Message: "exemption " + problem.Quote(e.Name) + " of policy " + o.Name + " ended on " + e.last(),
+			Rule: problem.ExemptionOver, Position: at, Message: "exemption " + problem.Quote(e.Name) + " of policy " + o.Name + " is over since " + e.day(),
 			Hint: "take it out of the Platform; the API server refuses again what it was for",
 		}
 	case known == nil:
 		return problem.Problem{
-			Rule: problem.ExemptionUnknown, Position: o.At, Message: lets + ", until " + e.last() + ", and nobody says why",
+			Rule: problem.ExemptionUnknown, Position: o.At, Message: lets + ", before " + e.day() + ", and nobody says why",
 			Hint: "state it among the Platform's admission.exemptions, or take it out of the policy",
 		}
 	}
-	said := problem.Problem{Rule: problem.ExemptionOpen, Position: known.At, Message: lets + ", until " + e.last() + ": " + known.Reason}
-	if !w.in.Today.IsZero() {
-		switch left := int(e.Until.Sub(w.in.Today).Hours()/24) + 1; {
-		case left > 366:
-			said.Severity, said.Hint = problem.Error, "an exemption of more than a year is none; let it end earlier, or change what the policies ask for"
-		case left <= soon:
-			said.Because = []string{"the API server refuses again what it is for after " + e.last() + ", which is near"}
-		}
+	said := problem.Problem{Rule: problem.ExemptionOpen, Position: known.At, Message: lets + ", before " + e.day() + ": " + known.Reason}
+	switch clock := w.in.Clock; {
+	case clock.Far != "" && e.End > clock.Far:
+		said.Severity, said.Hint = problem.Error, "an exemption of more than a year is none; let it end earlier, or change what the policies ask for"
+	case e.End <= clock.Soon:
+		said.Because = []string{"the API server refuses again what it is for from " + e.day() + " on, which is near"}
 	}
 	return said
 }
