@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/eso-tenant/eso-tenant/generators"
 	"github.com/eso-tenant/eso-tenant/generators/eso"
@@ -37,7 +38,7 @@ func (r *Rendering) Expectation() (verify.Input, error) {
 	for i := range p.Admission.Exemptions {
 		e := &p.Admission.Exemptions[i]
 		in.Exemptions = append(in.Exemptions, verify.Exemption{
-			Name: e.Name, Policy: e.Policy, Users: e.Users, Groups: e.Groups, Namespaces: e.Namespaces, Names: e.Names, Until: e.Until, Reason: e.Reason, At: e.Position,
+			Name: e.Name, Policy: e.Policy, Users: e.Users, Groups: e.Groups, Namespaces: e.Namespaces, Names: e.Names, End: e.End, Reason: e.Reason, At: e.Position,
 		})
 	}
 	if p.Network != nil {
@@ -62,6 +63,12 @@ func (r *Rendering) Expectation() (verify.Input, error) {
 		in.Fences = append(in.Fences, *f)
 	}
 	return in, nil
+}
+
+// ClockAt is what a proof has to know of the time.
+func ClockAt(now time.Time) verify.Clock {
+	text := func(days int) string { return now.UTC().AddDate(0, 0, days).Format(time.RFC3339) }
+	return verify.Clock{Now: text(0), Soon: text(14), Far: text(366)}
 }
 
 // walled is what the network of ESO's pods is meant to be.

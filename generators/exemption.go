@@ -2,7 +2,6 @@ package generators
 
 import (
 	"strings"
-	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -73,7 +72,7 @@ func exemption(p *schema.Platform, e *schema.Exemption) string {
 		terms = append(terms, "!(request.userInfo.username in "+users(p)+")")
 	}
 	return strings.Join(append(terms, "has(object.metadata.creationTimestamp) && type(object.metadata.creationTimestamp) == string && "+
-		"timestamp(object.metadata.creationTimestamp) < timestamp("+quote(e.Until.Format(time.RFC3339))+")"), " && ")
+		"timestamp(object.metadata.creationTimestamp) < timestamp("+quote(e.End)+")"), " && ")
 }
 
 // exemptions are those of a policy as parameters of its Rego.
@@ -84,7 +83,7 @@ func exemptions(p *schema.Platform, of string) []any {
 		if e.Policy == of {
 			all = append(all, map[string]any{
 				"name": e.Name, "users": texts(e.Users), "groups": texts(e.Groups), "namespaces": texts(e.Namespaces), "names": texts(e.Names),
-				"until": e.Until.Format(time.RFC3339),
+				"until": e.End,
 			})
 		}
 	}

@@ -23,7 +23,7 @@ type Exemption struct {
 	// Names are of service accounts, or of the objects that are made.
 	Names  []string
 	Reason string
-	Until  time.Time // the first moment after it, in UTC
+	End    string // the first moment after its last day, as 2027-04-01T00:00:00Z
 
 	path string
 }
@@ -31,6 +31,9 @@ type Exemption struct {
 // MaxExemptions bounds them: the API server takes 64 conditions in a policy, and
 // what needs many is no exemption.
 const MaxExemptions = 16
+
+// maxExemptionName bounds a name, which an annotation's key ends in.
+const maxExemptionName = 40
 
 // maxExempted bounds each list of an exemption.
 const maxExempted = 16
@@ -88,6 +91,9 @@ func (r *platformReader) exemption(e *entry, p *Platform) (one Exemption, fine b
 			r.report(n, problem.AdmissionExemption, join2(at, path), message, hint)
 		}
 	}
+	if len(e.key) > maxExemptionName {
+		refuse(keyNode(e), "", "the name has "+strconv.Itoa(len(e.key))+" characters, and is part of another one", "take one of up to "+strconv.Itoa(maxExemptionName))
+	}
 	if p.Admission.Engine == NoAdmission {
 		refuse(keyNode(e), "", "there is no policy to lift: admission.engine is none", "remove it")
 	}
@@ -98,7 +104,7 @@ func (r *platformReader) exemption(e *entry, p *Platform) (one Exemption, fine b
 	if err != nil {
 		refuse(n.get("until"), "until", problem.Quote(n.get("until").str())+" is no day of any year", "write the last day, as 2027-03-31")
 	}
-	one.Until = day.AddDate(0, 0, 1)
+	one.End = day.AddDate(0, 0, 1).Format(time.RFC3339)
 	needsWho, may := liftable[one.Policy]
 	if why, never := unliftable[one.Policy]; never {
 		refuse(n.get("policy"), "policy", "policy "+one.Policy+" is lifted for nobody: "+why[0], why[1])
@@ -112,13 +118,13 @@ func (r *platformReader) exemption(e *entry, p *Platform) (one Exemption, fine b
 			refuse(list, field, "there are "+strconv.Itoa(size)+" here", "list 1 to "+strconv.Itoa(maxExempted))
 		}
 	}
-	r.exempted(n, p, refuse)
+	exempted(n, p, refuse)
 	return one, fine
 }
 
 // exempted looks at who and where: nothing that stands for many, nor External
 // Secrets Operator.
-func (r *platformReader) exempted(n *node, p *Platform, refuse func(n *node, path, message, hint string)) {
+func exempted(n *node, p *Platform, refuse func(n *node, path, message, hint string)) {
 	for _, field := range []string{"users", "groups"} {
 		for _, item := range n.get(field).list() {
 			switch name := item.text; {

@@ -154,7 +154,7 @@ func (s streams) load(ctx context.Context, flags *proofFlags) (*proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.input.Objects, p.input.Unread, p.input.Today = set.Objects, unread, time.Now()
+	p.input.Objects, p.input.Unread, p.input.Clock = set.Objects, unread, fn.ClockAt(time.Now())
 	p.files = set.Files
 	specifications := flags.platform
 	among := len(specifications) == 0
@@ -216,7 +216,7 @@ func (s streams) expect(p *proof, paths []string, among bool, cluster string) er
 	if err != nil {
 		return &exit{code: exitUsage, cause: err}
 	}
-	expected.Objects, expected.Unread, expected.Today = p.input.Objects, p.input.Unread, p.input.Today
+	expected.Objects, expected.Unread, expected.Clock = p.input.Objects, p.input.Unread, p.input.Clock
 	made := len(expected.Objects) > 0
 	if made && among {
 		if made, err = selected.Made(expected.Objects); err != nil {

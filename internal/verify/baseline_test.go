@@ -44,6 +44,12 @@ func worlds(t testing.TB, sources []schema.Source) map[string]verify.Input {
 		}
 		in.WritesMoved = p.ESO.RBAC == schema.Replace && p.Enforcement == schema.Enforce && slices.Contains(p.ESO.Options.Trims, eso.TrimSecretWrites)
 		in.Observing = p.Enforcement == schema.Observe
+		for i := range p.Admission.Exemptions {
+			e := &p.Admission.Exemptions[i]
+			in.Exemptions = append(in.Exemptions, verify.Exemption{
+				Name: e.Name, Policy: e.Policy, Users: e.Users, Groups: e.Groups, Namespaces: e.Namespaces, Names: e.Names, End: e.End, Reason: e.Reason, At: e.Position,
+			})
+		}
 		all[p.Name] = in
 	}
 	return all
@@ -87,6 +93,9 @@ func expected(in verify.Input) []problem.Rule {
 	}
 	if slices.ContainsFunc(in.Objects, func(o inventory.Object) bool { return o.Kind == "ConstraintTemplate" }) {
 		rules = append(rules, problem.GatekeeperUnseen) // Gatekeeper itself is not rendered
+	}
+	if len(in.Exemptions) > 0 {
+		rules = append(rules, problem.ExemptionOpen) // which is the point of them
 	}
 	if in.Observing {
 		rules = append(rules, problem.MintAny) // ESO's role is as upstream has it

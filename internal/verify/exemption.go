@@ -1,10 +1,10 @@
 package verify
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
@@ -21,7 +21,7 @@ type Exemption struct {
 	Namespaces    []string
 	// Names are of the accounts that a token, pod or Secret is for, or of stores.
 	Names  []string
-	Until  time.Time
+	End    string // the first moment after it, as 2027-04-01T00:00:00Z
 	Reason string
 	At     problem.Position
 
@@ -39,7 +39,7 @@ const exempting = `^!\(request\.operation == 'CREATE' && request\.\?namespace\.o
 	`(?:!\(request\.userInfo\.username in (LIST)\)|` +
 	`\((?:request\.userInfo\.username in (LIST))?(?: \|\| )?(?:has\(request\.userInfo\.groups\) && request\.userInfo\.groups\.exists\(g, g in (LIST)\))?\)) && ` +
 	`has\(object\.metadata\.creationTimestamp\) && type\(object\.metadata\.creationTimestamp\) == string && ` +
-	`timestamp\(object\.metadata\.creationTimestamp\) < timestamp\('([0-9TZ:-]{20})'\)\)$`
+	`timestamp\(object\.metadata\.creationTimestamp\) < timestamp\('([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)'\)\)$`
 
 // exemptedNames are what the names of an exemption are compared with, by policy.
 var exemptedNames = map[string]string{
@@ -59,6 +59,9 @@ var exemptedPaths = map[string][]any{
 	"reference":    {"object", "metadata", "name"},
 }
 
+// moment is how the end of an exemption is written: moments compare as texts.
+var moment = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$`)
+
 // constraintExemptions are those among a Constraint's parameters, and whether all
 // are as a Platform states them. The Rego exempts no operator.
 func constraintExemptions(c *inventory.Object, policy string, operators []string) (all []Exemption, fine bool) {
@@ -71,12 +74,10 @@ func constraintExemptions(c *inventory.Object, policy string, operators []string
 		return nil, false
 	}
 	for _, item := range list {
-		e := Exemption{Name: inventory.Text(item, "name"), Policy: policy, not: operators, object: c}
-		until, err := time.Parse(time.RFC3339, inventory.Text(item, "until"))
-		if err != nil || e.Name == "" || size(item) != 6 {
+		e := Exemption{Name: inventory.Text(item, "name"), Policy: policy, End: inventory.Text(item, "until"), not: operators, object: c}
+		if e.Name == "" || !moment.MatchString(e.End) || size(item) != 6 {
 			return nil, false
 		}
-		e.Until = until
 		for key, into := range map[string]*[]string{"users": &e.Users, "groups": &e.Groups, "namespaces": &e.Namespaces, "names": &e.Names} {
 			if *into, fine = textsOf(inventory.Get(item, key)); !fine {
 				return nil, false
@@ -103,23 +104,15 @@ func withoutExemptions(spec map[string]any, policy string) (map[string]any, []Ex
 			kept = append(kept, condition)
 			continue
 		}
-		until, err := time.Parse(time.RFC3339, found[7])
-		if err != nil {
-			kept = append(kept, condition)
-			continue
-		}
 		exemptions = append(exemptions, Exemption{
-			Name: strings.TrimPrefix(inventory.Text(condition, "name"), "exempt-"), Policy: policy, Until: until,
+			Name: strings.TrimPrefix(inventory.Text(condition, "name"), "exempt-"), Policy: policy, End: found[7],
 			Namespaces: literals(found[1]), Names: literals(found[3]), not: literals(found[4]), Users: literals(found[5]), Groups: literals(found[6]),
 		})
 	}
 	if len(exemptions) == 0 {
 		return spec, nil
 	}
-	without := map[string]any{}
-	for key, value := range spec {
-		without[key] = value
-	}
+	without := maps.Clone(spec)
 	delete(without, "matchConditions")
 	if len(kept) > 0 {
 		without["matchConditions"] = kept
@@ -185,7 +178,7 @@ func (p *prover) storesLifted(m *move) *Exemption {
 }
 
 // over tells whether an exemption has ended.
-func (w *world) over(e *Exemption) bool { return !w.in.Today.IsZero() && !w.in.Today.Before(e.Until) }
+func (w *world) over(e *Exemption) bool { return w.in.Clock.Now >= e.End }
 
 // covers tells whether somebody may be exempt. Who is in a group of people, RBAC does
 // not say: a user may be in any, and any may have an exempt user in it.
@@ -232,7 +225,7 @@ func (w *world) stated(e *Exemption) *Exemption {
 }
 
 func (e *Exemption) same(other *Exemption) bool {
-	return e.Policy == other.Policy && e.Until.Equal(other.Until) && slices.Equal(e.Users, other.Users) && slices.Equal(e.Groups, other.Groups) &&
+	return e.Policy == other.Policy && e.End == other.End && slices.Equal(e.Users, other.Users) && slices.Equal(e.Groups, other.Groups) &&
 		slices.Equal(e.Namespaces, other.Namespaces) && slices.Equal(e.Names, other.Names)
 }
 
@@ -257,7 +250,7 @@ func (e *Exemption) who() string {
 	for _, name := range e.Groups {
 		all = append(all, rbac.Group(name).String())
 	}
-	return list(all, "and")
+	return list(all)
 }
 
 // through says that something is open by exemptions only, and gives it their
@@ -270,7 +263,7 @@ func (w *world) through(found *problem.Problem, exemptions []*Exemption) {
 			accounted = false
 			continue
 		}
-		if line := "exemption " + problem.Quote(e.Name) + " of policy " + e.object.Name + ", for " + e.who() + ", lets it through until " + e.last() + ": " + known.Reason; !slices.Contains(found.Because, line) {
+		if line := "exemption " + problem.Quote(e.Name) + " of policy " + e.object.Name + ", for " + e.who() + ", lets it through before " + e.day() + ": " + known.Reason; !slices.Contains(found.Because, line) {
 			found.Because = append(found.Because, line)
 		}
 	}
@@ -279,11 +272,8 @@ func (w *world) through(found *problem.Problem, exemptions []*Exemption) {
 	}
 }
 
-// last is the last day of an exemption.
-func (e *Exemption) last() string { return e.Until.AddDate(0, 0, -1).Format(time.DateOnly) }
-
-// soon is how many days before its end an exemption is said to end.
-const soon = 14
+// day is the first day on which an exemption is over.
+func (e *Exemption) day() string { return e.End[:len("2027-04-01")] }
 
 // exemptions reports what policies let through all the same.
 func exemptions(w *world) problem.List {
@@ -318,7 +308,7 @@ func exemptions(w *world) problem.List {
 
 func (w *world) lift(e *Exemption) problem.Problem {
 	o := e.object
-	lets := "policy " + o.Name + " lets " + e.who() + " through in " + list(e.Namespaces, "and") + ", for " + list(e.Names, "and")
+	lets := "policy " + o.Name + " lets " + e.who() + " through in " + list(e.Namespaces) + ", for " + list(e.Names)
 	known := w.stated(e)
 	switch {
 	case w.over(e):
@@ -327,23 +317,21 @@ func (w *world) lift(e *Exemption) problem.Problem {
 			at = known.At
 		}
 		return problem.Problem{
-			Rule: problem.ExemptionOver, Position: at, Message: "exemption " + problem.Quote(e.Name) + " of policy " + o.Name + " ended on " + e.last(),
+			Rule: problem.ExemptionOver, Position: at, Message: "exemption " + problem.Quote(e.Name) + " of policy " + o.Name + " is over since " + e.day(),
 			Hint: "take it out of the Platform; the API server refuses again what it was for",
 		}
 	case known == nil:
 		return problem.Problem{
-			Rule: problem.ExemptionUnknown, Position: o.At, Message: lets + ", until " + e.last() + ", and nobody says why",
+			Rule: problem.ExemptionUnknown, Position: o.At, Message: lets + ", before " + e.day() + ", and nobody says why",
 			Hint: "state it among the Platform's admission.exemptions, or take it out of the policy",
 		}
 	}
-	said := problem.Problem{Rule: problem.ExemptionOpen, Position: known.At, Message: lets + ", until " + e.last() + ": " + known.Reason}
-	if !w.in.Today.IsZero() {
-		switch left := int(e.Until.Sub(w.in.Today).Hours()/24) + 1; {
-		case left > 366:
-			said.Severity, said.Hint = problem.Error, "an exemption of more than a year is none; let it end earlier, or change what the policies ask for"
-		case left <= soon:
-			said.Because = []string{"the API server refuses again what it is for after " + e.last() + ", which is near"}
-		}
+	said := problem.Problem{Rule: problem.ExemptionOpen, Position: known.At, Message: lets + ", before " + e.day() + ": " + known.Reason}
+	switch clock := w.in.Clock; {
+	case clock.Far != "" && e.End > clock.Far:
+		said.Severity, said.Hint = problem.Error, "an exemption of more than a year is none; let it end earlier, or change what the policies ask for"
+	case e.End <= clock.Soon:
+		said.Because = []string{"the API server refuses again what it is for from " + e.day() + " on, which is near"}
 	}
 	return said
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eso-tenant/eso-tenant/fn"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 	"github.com/eso-tenant/eso-tenant/internal/verify"
 	"github.com/eso-tenant/eso-tenant/schema"
@@ -67,7 +68,7 @@ func TestExemptions(t *testing.T) {
 		"a user's": {
 			exemption: `policy: minter, users: [jane], names: [vault-access-sa], until: "2027-03-31"`, verdict: verify.Accepted,
 			want: []string{
-				"exemption-open warning platform.yaml:12:7 lets user jane through in web, for vault-access-sa, until 2027-03-31: logins fail and nobody knows why",
+				"exemption-open warning platform.yaml:12:7 lets user jane through in web, for vault-access-sa, before 2027-04-01: logins fail and nobody knows why",
 				"foreign-mint warning user jane may mint tokens of fenced service account web/vault-access-sa",
 				"foreign-mint warning group devs may mint tokens of fenced service account web/vault-access-sa", // jane may be in it
 			},
@@ -99,7 +100,7 @@ func TestExemptions(t *testing.T) {
 		},
 		"over": {
 			exemption: `policy: minter, users: [jane], names: [vault-access-sa], until: "2027-03-31"`, today: "2027-04-01", verdict: verify.Proven,
-			want: []string{"exemption-over warning platform.yaml:12:7 ended on 2027-03-31"},
+			want: []string{"exemption-over warning platform.yaml:12:7 is over since 2027-04-01"},
 		},
 		"one that the specification does not have": {
 			exemption: `policy: minter, users: [jane], names: [vault-access-sa], until: "2027-03-31"`, forget: true, verdict: verify.Breached,
@@ -165,7 +166,7 @@ func TestExemptions(t *testing.T) {
 			}
 			in.Objects = objects(t, "rendered.yaml", text+tc.add+beside)
 			if tc.today != "" {
-				in.Today = day(tc.today)
+				in.Clock = fn.ClockAt(day(tc.today))
 			}
 			if tc.forget {
 				in.Exemptions = nil

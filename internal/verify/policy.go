@@ -134,7 +134,7 @@ func (ps *policies) look() {
 		r := &found[i]
 		if r.rego && len(missing) > 0 {
 			ps.flaws = append(ps.flaws, flaw{
-				r.object, templateKind + " " + r.object.Name + " does not know what is fenced: no SyncSet has Gatekeeper keep " + list(missing, "and"),
+				r.object, templateKind + " " + r.object.Name + " does not know what is fenced: no SyncSet has Gatekeeper keep " + list(missing),
 				"add the SyncSet that is rendered beside it",
 			})
 			continue

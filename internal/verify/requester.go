@@ -137,13 +137,13 @@ func waysOf(moves []*move, but problem.Rule) string {
 			all = append(all, ways[m.rule])
 		}
 	}
-	return list(all, "and")
+	return list(all)
 }
 
 // list joins words as a sentence does.
-func list(words []string, last string) string {
+func list(words []string) string {
 	if n := len(words); n > 1 {
-		return strings.Join(words[:n-1], ", ") + " " + last + " " + words[n-1]
+		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
 	}
 	return strings.Join(words, "")
 }
@@ -174,7 +174,7 @@ func some(names []string) string {
 	if rest := len(names) - maxNamed; rest > 1 {
 		return fmt.Sprintf("%s and %d others", strings.Join(names[:maxNamed], ", "), rest)
 	}
-	return list(names, "and")
+	return list(names)
 }
 
 // hints say what to do about a finding about ESO.

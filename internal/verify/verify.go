@@ -11,7 +11,6 @@ package verify
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/eso-tenant/eso-tenant/internal/inventory"
 	"github.com/eso-tenant/eso-tenant/internal/problem"
@@ -45,11 +44,15 @@ type Input struct {
 	// Exemptions are what policies are meant to let through all the same; with
 	// Specified, all there are.
 	Exemptions []Exemption
-	// Today says which of them are over; the zero time: none is.
-	Today time.Time
+	// Clock says which of them are over; empty: none is.
+	Clock Clock
 	// Observing says that nothing is enforced yet: what is open is a warning.
 	Observing bool
 }
+
+// Clock is the time, as moments like 2027-04-01T00:00:00Z: now, what is near, and
+// further than which nothing should be put off.
+type Clock struct{ Now, Soon, Far string }
 
 // Account names a service account.
 type Account struct{ Namespace, Name string }
