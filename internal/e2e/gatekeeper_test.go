@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
+)
+
+// refusedByGatekeeper is in what the API server says where a Constraint of ours refuses.
+const refusedByGatekeeper = `admission webhook "validation.gatekeeper.sh" denied the request: [eso-tenant-`
+
+// Gatekeeper, as its chart installs it with the values that we render, refuses what the API server's own policies refuse: each
+// way round the fence that they close, and each row of the table that can be asked. Meanwhile ESO works.
+func TestGatekeeper(t *testing.T) {
+	t.Parallel()
+	b := bed.Own(t, bed.Options{Platform: rbacOnly})
+	closed := slices.DeleteFunc(slices.Clone(bypasses), func(y bypass) bool { return stillOpen[y.name] != "" })
+	specifications := stage(t, b, closed)
+	specifications[0] = bed.PlatformWith("features: [clusterSecretStores]", "admission: {engine: Gatekeeper}")
+	rendered := b.Render(t, specifications...)
+	values, err := bed.GatekeeperValues(rendered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := b.StartGatekeeper(t, values)
+	constraints := constrain(t, b, g, rendered)
+
+	ours := closed[0].namespaceOf() // a tenant's namespace
+	eso := esoItself(t, b)
+	mints := func(ctx context.Context, audience string) error {
+		_, err := eso.Mint(ctx, ours, "vault-access-sa", []string{audience}, 600)
+		return err
+	}
+	settled := func(want outcome) {
+		t.Helper()
+		b.Eventually(t, func(ctx context.Context) error {
+			if err := mints(ctx, "elsewhere"); outcomeOf(err) != want {
+				return fmt.Errorf("a token for another audience: %s, want %s: %w", outcomeOf(err), want, err)
+			}
+			return mints(ctx, "vault")
+		})
+	}
+	settled(policy)
+	t.Run("bypasses", (&trial{b: b, bypasses: closed, run: "gatekeeper", eso: eso, policies: true, unproven: true}).all)
+	b.WaitReady(t, b.ApplyYAML(t, bed.ExternalSecret(ours, "again", "vault", ours+"-vault/db")))
+	b.WaitSecret(t, ours, "again", "password", "of "+ours+"/vault")
+
+	t.Run("down", func(t *testing.T) {
+		g.Stop()
+		err := mints(t.Context(), "vault")
+		if err == nil || !strings.Contains(err.Error(), `failed calling webhook "validation.gatekeeper.sh"`) {
+			t.Errorf("while Gatekeeper is down, ESO mints: %v", err)
+		}
+		g.Restart(t)
+		settled(policy)
+	})
+	t.Run("the chart's own values", func(t *testing.T) {
+		g.Ask(t, nil)
+		settled(works)
+		g.Ask(t, values)
+		settled(policy)
+	})
+	b.Delete(t, constraints)
+	settled(works)
+	t.Run("without Constraints", (&trial{b: b, bypasses: closed, run: "none", eso: eso, unproven: true}).all)
+	b.Delete(t, rendered.Of("ConstraintTemplate", "SyncSet"))
+
+	b.ESO.Stop() // the rows are of another ESO's, and some are objects that it would act on
+	t.Run("table", func(t *testing.T) { gatekeeperTable(t, b, g) })
+}
+
+// constrain applies what is rendered as docs/admission.md has it: twice, since a Constraint's kind is there once Gatekeeper has
+// seen its template. It waits until all of them are enforced, and returns the Constraints.
+func constrain(t *testing.T, b *bed.Bed, g *bed.Gatekeeper, rendered bed.Objects) (constraints bed.Objects) {
+	t.Helper()
+	var rest bed.Objects
+	for _, object := range rendered {
+		if object.GroupVersionKind().Group == "constraints.gatekeeper.sh" {
+			constraints = append(constraints, object)
+		} else {
+			rest = append(rest, object)
+		}
+	}
+	if len(constraints) < 6 || len(constraints) != len(rest.Of("ConstraintTemplate")) {
+		t.Fatalf("%d Constraints are rendered", len(constraints))
+	}
+	if err := b.TryApply(t.Context(), constraints[:1]); err == nil || !strings.Contains(err.Error(), "no matches for kind") {
+		t.Errorf("a Constraint without its template: %v", err)
+	}
+	applyAll(t, b, rest)
+	b.Eventually(t, func(ctx context.Context) error { return b.TryApply(ctx, constraints) })
+	b.Eventually(t, func(ctx context.Context) error { return g.Enforced(ctx, constraints) })
+	return constraints
+}
+
+// asGatekeeper is a cluster administrator by the name of Gatekeeper's own service account, whom its webhook lets do all.
+func asGatekeeper(t *testing.T, b *bed.Bed) *bed.API {
+	t.Helper()
+	api, err := b.As("system:serviceaccount:"+bed.GatekeeperNamespace+":"+bed.GatekeeperServiceAccount, "system:masters")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api
+}
+
