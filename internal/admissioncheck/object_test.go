@@ -52,9 +52,10 @@ func dry(q request) request {
 	return q
 }
 
-// enters connects to a pod.
+// enters connects to a pod, with the options that each way to do so has.
 func enters(who user.Info, namespace, sub string) request {
-	q := makes(who, "v1/PodExecOptions", namespace+"/", "{}")
+	kind := map[string]string{"exec": "PodExecOptions", "attach": "PodAttachOptions", "portforward": "PodPortForwardOptions"}[sub]
+	q := makes(who, "v1/"+kind, namespace+"/", "{}")
 	q.operation, q.resource, q.sub, q.name = admission.Connect, "pods", sub, "p"
 	return q
 }

@@ -24,9 +24,6 @@ func more(t testing.TB, table []row) []row {
 		{"T4 a webhook", `"operation"`, `"subResource":"status","operation"`, "", ""},
 		{"E17 no audience", `"operation"`, `"subResource":"status","operation"`, "", ""},
 		{"E7 a ClusterExternalSecret", `"operation"`, `"subResource":"status","operation"`, "", ""},
-		// As the API server calls them.
-		{"T23 attach", "PodExecOptions", "PodAttachOptions", "exec", "nobody gets into the pods"},
-		{"T23 portforward", "PodExecOptions", "PodPortForwardOptions", "exec", "nobody gets into the pods"},
 		{"another label", member, collector, "account", "a store uses this service account"},
 	} {
 		all = append(all, replaced(t, table, m.of, m.old, m.with, m.policy, m.says))

@@ -29,6 +29,9 @@ type Options struct {
 	// Stock installs ESO as its chart does without values of ours, with the right to mint any service account's token.
 	// Platform is then not applied.
 	Stock bool
+	// Bare leaves it at etcd and kube-apiserver: a cluster where nothing happens but what is asked for. Platform is then not
+	// applied.
+	Bare bool
 	// Log is told what is built. Default: nobody is.
 	Log io.Writer
 }
@@ -129,7 +132,7 @@ func (b *Bed) up(ctx context.Context, options Options) error {
 		return err
 	}
 	b.closers = append(b.closers, b.proxy.close)
-	if err := b.startControlPlane(ctx); err != nil {
+	if err := b.startControlPlane(ctx); err != nil || options.Bare {
 		return err
 	}
 	group, within := errgroup.WithContext(ctx)
@@ -167,23 +170,37 @@ func (b *Bed) Stop() {
 // Remove removes the bed's folder.
 func (b *Bed) Remove() error { return os.RemoveAll(b.Folder) }
 
-// eventually asks until the answer is nil, and says the last answer when time is up, or at once what program died.
+// eventually asks until the answer is nil, and says the last answer when time is up, or at once what program died. A
+// question that time ran out for is no answer: the one before it is said, too.
 func (b *Bed) eventually(ctx context.Context, within time.Duration, ask func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	var last error
 	for {
 		err := ask(limited)
 		if err == nil {
 			return nil
 		}
+		if limited.Err() == nil {
+			last = err
+		}
 		select {
 		case <-b.Context().Done():
 			return context.Cause(b.Context())
 		case <-limited.Done():
-			return errors.Join(fmt.Errorf("not within %s: %w", within, err), ctx.Err())
+			return errors.Join(late(within, last, err), ctx.Err())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// late says what was answered last while there was time, and what came of the question that was open when there was none
+// left.
+func late(within time.Duration, last, open error) error {
+	if last == nil || last.Error() == open.Error() {
+		return fmt.Errorf("not within %s: %w", within, open)
+	}
+	return fmt.Errorf("not within %s: %w\nthe last question: %w", within, last, open)
 }
 
 // environment is what programs get. With the proxy, names as in a cluster lead to the bed's servers.

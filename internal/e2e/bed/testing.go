@@ -65,8 +65,8 @@ func Start(t *testing.T) *Bed {
 	return beds.shared
 }
 
-// Own starts a bed for one test, which may change what is the whole cluster's. It is stopped after the test.
-func Own(t *testing.T, options Options) *Bed {
+// Own starts a bed for one test or benchmark, which may change what is the whole cluster's. It is stopped after the test.
+func Own(t testing.TB, options Options) *Bed {
 	t.Helper()
 	b, err := register(options)
 	if err != nil {
