@@ -33,7 +33,8 @@ var changedBefore = map[string]struct{ why, policy, says string }{
 	"an empty list": {"the API server fills in its own audiences", "mint", "may not mint tokens of"},
 }
 
-var refuser = regexp.MustCompile(`ValidatingAdmissionPolicy 'eso-tenant-blue-([a-z-]+)' with binding '[^']+' denied request: (.*)`)
+// refuser finds who refuses, in the API server's words or Gatekeeper's, and what it says.
+var refuser = regexp.MustCompile(`(?:ValidatingAdmissionPolicy '|denied the request: \[)eso-tenant-blue-([a-z-]+)(?:' with binding '[^']+' denied request:|\]) (.*)`)
 
 // The API server decides on real requests as its evaluator does in process. Without the bindings, it lets all of them
 // through, so that it is the policies that refuse.

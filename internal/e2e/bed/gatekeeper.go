@@ -25,20 +25,26 @@ import (
 const (
 	GatekeeperNamespace      = "gatekeeper-system"
 	GatekeeperServiceAccount = "gatekeeper-admin"
-	gatekeeperDeployment     = "gatekeeper-controller-manager"
+)
+
+// Gatekeeper's two programs, as its chart's Deployments are called. The webhook decides; the audit makes a Constraint's kind of
+// its template.
+const (
+	gatekeeperWebhook = "gatekeeper-controller-manager"
+	gatekeeperAudit   = "gatekeeper-audit"
 )
 
 // gatekeeperValues is how the names of ConfigMaps with values for Gatekeeper's chart end.
 const gatekeeperValues = "-gatekeeper-values"
 
-// Gatekeeper is the webhook of Gatekeeper that takes decisions. Its audit and its mutations do not run: neither decides.
+// Gatekeeper is a running Gatekeeper, without its mutations.
 type Gatekeeper struct {
 	bed       *Bed
 	chart     *chart.Chart
 	values    map[string]any
-	arguments []string
-	port      int
-	process   *supervise.Process
+	arguments map[string][]string // by Deployment
+	port      int                 // the webhook's
+	webhook   *supervise.Process
 }
 
 // GatekeeperValues returns the values for Gatekeeper's chart among what was rendered.
@@ -53,7 +59,7 @@ func (b *Bed) TryStartGatekeeper(ctx context.Context, values map[string]any) (*G
 		return nil, err
 	}
 	folder := filepath.Join(b.built[build.Gatekeeper.Name], "charts", "gatekeeper")
-	g := &Gatekeeper{bed: b, values: values}
+	g := &Gatekeeper{bed: b, values: values, arguments: map[string][]string{}}
 	if g.chart, err = loader.LoadDir(folder); err != nil {
 		return nil, fmt.Errorf("reading Gatekeeper's chart: %w", err)
 	}
@@ -61,11 +67,16 @@ func (b *Bed) TryStartGatekeeper(ctx context.Context, values map[string]any) (*G
 	if err != nil {
 		return nil, err
 	}
-	g.arguments, err = deploymentArguments(objects, gatekeeperDeployment, "--port", "--health-addr", "--prometheus-port", "--disable-cert-rotation")
-	if err != nil {
-		return nil, err
+	for _, deployment := range []string{gatekeeperWebhook, gatekeeperAudit} {
+		g.arguments[deployment], err = deploymentArguments(objects, deployment, "--port", "--health-addr", "--prometheus-port", "--disable-cert-rotation")
+		if err != nil {
+			return nil, err
+		}
 	}
 	if err := g.install(ctx, filepath.Join(folder, "crds"), objects); err != nil {
+		return nil, err
+	}
+	if _, err := g.run(ctx, gatekeeperAudit); err != nil {
 		return nil, err
 	}
 	return g, g.start(ctx)
@@ -74,7 +85,7 @@ func (b *Bed) TryStartGatekeeper(ctx context.Context, values map[string]any) (*G
 // render returns what Helm makes of the chart, but for its hooks, with values and those that a bed needs.
 func (g *Gatekeeper) render(values map[string]any) (Objects, error) {
 	all := map[string]any{
-		"disableMutation": true,
+		"disableMutation": true, "auditInterval": 0, // what is there is not looked through; violations are not counted
 		// The API server gives up after so many seconds, and refuses. The machine may be busy, which is no decision.
 		"validatingWebhookTimeoutSeconds": 30,
 		// Nobody reads its metrics. The usual ones are served at all addresses of the machine; these are sent, once a day.
@@ -86,7 +97,7 @@ func (g *Gatekeeper) render(values map[string]any) (Objects, error) {
 	return objects.where(func(object *unstructured.Unstructured) bool { return object.GetAnnotations()["helm.sh/hook"] == "" }), err
 }
 
-// install makes what Gatekeeper needs to run: its kinds, its rights, a certificate, and the Pod that it says it is.
+// install makes what Gatekeeper needs to run: its kinds, its rights, a certificate, and the Pods that its programs say they are.
 func (g *Gatekeeper) install(ctx context.Context, crds string, objects Objects) error {
 	b := g.bed
 	definitions, err := parseFiles(crds, "CustomResourceDefinition")
@@ -99,12 +110,15 @@ func (g *Gatekeeper) install(ctx context.Context, crds string, objects Objects) 
 	if err != nil {
 		return err
 	}
-	pod, err := podOf(objects, gatekeeperDeployment)
-	if err != nil {
-		return err
+	made := slices.Concat(definitions, namespace, objects.Of("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"))
+	for deployment := range g.arguments {
+		pod, err := podOf(objects, deployment)
+		if err != nil {
+			return err
+		}
+		made = append(made, pod)
 	}
-	rights := objects.Of("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
-	if err := b.TryApply(ctx, slices.Concat(definitions, namespace, rights, Objects{pod})); err != nil {
+	if err := b.TryApply(ctx, made); err != nil {
 		return err
 	}
 	for from, to := range map[string]string{"server.crt": "tls.crt", "server.key": "tls.key"} {
@@ -146,27 +160,34 @@ func podOf(objects Objects, deployment string) (*unstructured.Unstructured, erro
 	return nil, fmt.Errorf("looking for the Deployment %s: none of %d objects is it", deployment, len(objects))
 }
 
-// start starts Gatekeeper, as its own service account, and once it is ready has the API server ask it.
+// start starts the webhook, and once it is ready has the API server ask it.
 func (g *Gatekeeper) start(ctx context.Context) (err error) {
-	b := g.bed
-	g.process, err = b.supervisor.StartOnPorts(ctx, 2, func(ports []int) supervise.Program {
-		g.port = ports[0]
-		return supervise.Program{
-			Name: "gatekeeper", Path: b.binary(build.Gatekeeper, "gatekeeper"),
-			Environment: []string{
-				"HOME=" + b.Folder, "TMPDIR=" + b.Folder, "KUBECONFIG=" + g.kubeconfig(),
-				"POD_NAME=" + gatekeeperDeployment, "POD_NAMESPACE=" + GatekeeperNamespace, "NAMESPACE=" + GatekeeperNamespace, "CONTAINER_NAME=manager",
-			},
-			Arguments: append(slices.Clone(g.arguments),
-				"--host=127.0.0.1", fmt.Sprintf("--port=%d", g.port), "--health-addr="+host(ports[1]),
-				"--disable-cert-rotation=true", "--cert-dir="+g.certificates()),
-			Ready: get("http://" + host(ports[1]) + "/readyz"),
-		}
-	})
-	if err != nil {
+	if g.webhook, err = g.run(ctx, gatekeeperWebhook); err != nil {
 		return err
 	}
 	return g.ask(ctx, g.values)
+}
+
+// run starts one of the programs, as Gatekeeper's service account, and waits until it is ready: it has taken up by then what is in
+// the cluster.
+func (g *Gatekeeper) run(ctx context.Context, deployment string) (*supervise.Process, error) {
+	b := g.bed
+	return b.supervisor.StartOnPorts(ctx, 2, func(ports []int) supervise.Program {
+		if deployment == gatekeeperWebhook {
+			g.port = ports[0]
+		}
+		return supervise.Program{
+			Name: deployment, Path: b.binary(build.Gatekeeper, "gatekeeper"),
+			Environment: []string{
+				"HOME=" + b.Folder, "TMPDIR=" + b.Folder, "KUBECONFIG=" + g.kubeconfig(),
+				"POD_NAME=" + deployment, "POD_NAMESPACE=" + GatekeeperNamespace, "NAMESPACE=" + GatekeeperNamespace, "CONTAINER_NAME=manager",
+			},
+			Arguments: append(slices.Clone(g.arguments[deployment]),
+				"--host=127.0.0.1", fmt.Sprintf("--port=%d", ports[0]), "--health-addr="+host(ports[1]),
+				"--disable-cert-rotation=true", "--cert-dir="+g.certificates(), "--api-cache-dir="+filepath.Join(b.Folder, deployment)),
+			Ready: get("http://" + host(ports[1]) + "/readyz"),
+		}
+	})
 }
 
 // ask has the API server ask Gatekeeper about what its chart says with values. The webhooks are the chart's, but that they lead
@@ -213,6 +234,9 @@ func (g *Gatekeeper) Enforced(ctx context.Context, constraints Objects) error {
 	}
 	taken := map[string]status{}
 	for i := range list.Items {
+		if !strings.Contains(list.Items[i].GetName(), "controller--manager") { // that the audit has it is not the point
+			continue
+		}
 		var one status
 		if err := convert(list.Items[i].Object["status"], &one); err != nil {
 			return err
@@ -242,8 +266,8 @@ func (b *Bed) StartGatekeeper(t *testing.T, values map[string]any) *Gatekeeper {
 	return g
 }
 
-// Stop ends Gatekeeper. The API server goes on asking it.
-func (g *Gatekeeper) Stop() { g.process.Stop() }
+// Stop ends Gatekeeper's webhook. The API server goes on asking it.
+func (g *Gatekeeper) Stop() { g.webhook.Stop() }
 
 // Ask has the API server ask Gatekeeper as its chart has it with other values.
 func (g *Gatekeeper) Ask(t *testing.T, values map[string]any) {
@@ -251,9 +275,9 @@ func (g *Gatekeeper) Ask(t *testing.T, values map[string]any) {
 	g.bed.check(t, g.ask(t.Context(), values))
 }
 
-// Restart starts Gatekeeper again.
+// Restart starts Gatekeeper's webhook again.
 func (g *Gatekeeper) Restart(t *testing.T) {
 	t.Helper()
-	g.process.Stop()
+	g.webhook.Stop()
 	g.bed.check(t, g.start(t.Context()))
 }
