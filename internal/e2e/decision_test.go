@@ -34,7 +34,7 @@ var changedBefore = map[string]struct{ why, policy, says string }{
 }
 
 // refuser finds who refuses, in the API server's words or Gatekeeper's, and what it says.
-var refuser = regexp.MustCompile(`(?:ValidatingAdmissionPolicy '|denied the request: \[)eso-tenant-blue-([a-z-]+)(?:' with binding '[^']+' denied request:|\]) (.*)`)
+var refuser = regexp.MustCompile(`(?s)(?:ValidatingAdmissionPolicy '|denied the request: \[)eso-tenant-blue-([a-z-]+)(?:' with binding '[^']+' denied request:|\]) (.*)`)
 
 // The API server decides on real requests as its evaluator does in process. Without the bindings, it lets all of them
 // through, so that it is the policies that refuse.
