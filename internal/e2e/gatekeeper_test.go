@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/eso-tenant/eso-tenant/internal/e2e/bed"
 )
 
@@ -35,7 +37,7 @@ func TestGatekeeper(t *testing.T) {
 		return err
 	}
 	// settled waits until the API server asks Gatekeeper, or does not, and Gatekeeper was told of all tenants.
-	settled := func(want outcome) {
+	settled := func(t *testing.T, want outcome) {
 		t.Helper()
 		b.Eventually(t, func(ctx context.Context) error {
 			if err := mints(ctx, closed[0], "elsewhere"); outcomeOf(err) != want {
@@ -49,7 +51,7 @@ func TestGatekeeper(t *testing.T) {
 			return nil
 		})
 	}
-	settled(policy)
+	settled(t, policy)
 	t.Run("bypasses", (&trial{b: b, bypasses: closed, run: "gatekeeper", eso: eso, policies: true, unproven: true}).all)
 	ours := closed[0].namespaceOf()
 	b.WaitReady(t, b.ApplyYAML(t, bed.ExternalSecret(ours, "again", "vault", ours+"-vault/db")))
@@ -61,17 +63,34 @@ func TestGatekeeper(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), `failed calling webhook "validation.gatekeeper.sh"`) {
 			t.Errorf("while Gatekeeper is down, ESO mints: %v", err)
 		}
+		if _, err := b.Mint(t.Context(), ours, "vault-access-sa", []string{"vault"}, 600); err == nil {
+			t.Error("while Gatekeeper is down, an administrator mints")
+		}
+		// Nodes and controllers lead by Leases: without those nothing would start Gatekeeper again.
+		b.ApplyYAML(t, "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: leads, namespace: kube-system}, spec: {holderIdentity: somebody}}")
 		g.Restart(t)
-		settled(policy)
+		settled(t, policy)
 	})
 	t.Run("the chart's own values", func(t *testing.T) {
 		g.Ask(t, nil)
-		settled(works)
+		settled(t, works)
 		g.Ask(t, values)
-		settled(policy)
+		settled(t, policy)
+	})
+	t.Run("observed", func(t *testing.T) {
+		specifications[0] = strings.Replace(specifications[0], "enforcement: enforce", "enforcement: observe", 1)
+		b.Apply(t, constraintsOf(b.Render(t, specifications...)))
+		settled(t, works)
+		b.Eventually(t, func(ctx context.Context) error {
+			const want = "[eso-tenant-external-secrets-mint] External Secrets Operator may not mint tokens of "
+			if err := mints(ctx, closed[0], "elsewhere"); err != nil || !strings.Contains(strings.Join(eso.Warnings(), "\n"), want) {
+				return fmt.Errorf("no warning says %q: %w", want, err)
+			}
+			return nil
+		})
 	})
 	b.Delete(t, constraints)
-	settled(works)
+	settled(t, works)
 	t.Run("without Constraints", (&trial{b: b, bypasses: closed, run: "none", eso: eso, unproven: true}).all)
 }
 
@@ -102,18 +121,22 @@ func TestGatekeeperDecisionTable(t *testing.T) {
 	t.Logf("%d of %d rows were asked", len(rows), len(table))
 }
 
+// constraintsOf are the Constraints among objects.
+func constraintsOf(objects bed.Objects) (constraints bed.Objects) {
+	for _, object := range objects {
+		if object.GroupVersionKind().Group == "constraints.gatekeeper.sh" {
+			constraints = append(constraints, object)
+		}
+	}
+	return constraints
+}
+
 // constrain applies what is rendered as docs/admission.md has it: twice, since a Constraint's kind is there once Gatekeeper has
 // seen its template. It waits until all of them are enforced, and returns the Constraints.
 func constrain(t *testing.T, b *bed.Bed, g *bed.Gatekeeper, rendered bed.Objects) (constraints bed.Objects) {
 	t.Helper()
-	var rest bed.Objects
-	for _, object := range rendered {
-		if object.GroupVersionKind().Group == "constraints.gatekeeper.sh" {
-			constraints = append(constraints, object)
-		} else {
-			rest = append(rest, object)
-		}
-	}
+	constraints = constraintsOf(rendered)
+	rest := slices.DeleteFunc(slices.Clone(rendered), func(object *unstructured.Unstructured) bool { return slices.Contains(constraints, object) })
 	if len(constraints) < 6 || len(constraints) != len(rest.Of("ConstraintTemplate")) {
 		t.Fatalf("%d Constraints are rendered", len(constraints))
 	}

@@ -10,6 +10,8 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eso-tenant/eso-tenant/internal/e2e/build"
 )
 
 // renderChart returns what Helm makes of a chart, but for the templates that `skip` takes. What a chart depends on is not
@@ -20,8 +22,14 @@ func renderChart(whole *chart.Chart, release, namespace string, values map[strin
 	metadata.Dependencies = nil
 	part.Metadata = &metadata
 	part.Templates = slices.DeleteFunc(slices.Clone(whole.Templates), func(file *chart.File) bool { return skip(file.Name) })
+	capabilities := chartutil.DefaultCapabilities.Copy()
+	version, err := chartutil.ParseKubeVersion(build.Kubernetes.Variables["k8s.io/component-base/version.gitVersion"])
+	if err != nil {
+		return nil, fmt.Errorf("reading the version of Kubernetes: %w", err)
+	}
+	capabilities.KubeVersion = *version // which Helm asks the cluster for
 	options := chartutil.ReleaseOptions{Name: release, Namespace: namespace, IsInstall: true}
-	all, err := chartutil.ToRenderValues(&part, values, options, chartutil.DefaultCapabilities.Copy())
+	all, err := chartutil.ToRenderValues(&part, values, options, capabilities)
 	if err != nil {
 		return nil, fmt.Errorf("combining values of the chart %s: %w", metadata.Name, err)
 	}
