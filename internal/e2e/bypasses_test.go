@@ -42,14 +42,63 @@ var stillOpen = map[string]string{
 	"E14":           "admission does not see a kubelet's own requests",
 	"E15":           "only RBAC keeps ESO from approving requests for certificates",
 	"E16":           "policies are not asked about policies: only RBAC protects them",
+	"T6 tenant":     "whoever may label Namespaces says whose they are, unless admission.writers says who may",
 	"T8 unfence":    "admin may delete the fence's Roles, unless admission.writers says who may",
 	"T12":           "acting as a fenced service account gives no token",
 	"T12 bounded":   "acting as a fenced service account gives no token",
-	"T13":           "who may delete a service account and make it again keeps its name; trust that follows the UID ends",
-	"T15":           "no policy of ours is about service accounts' annotations",
+	"T13":           "who may delete a service account and make it again keeps its name, unless admission.writers says who may; trust that follows the UID ends",
+	"T15":           "service accounts' annotations are anybody's, unless admission.writers says whose",
 	"T16":           "what Vault trusts is Vault's: the token is of somebody else's own service account",
 	"T20 unfenced":  "what another ESO may mint beside the fence is not ours to decide",
-	"T23":           "the policy is about fenced service accounts, and ESO's own is none",
+	"T23":           "the policy is about fenced service accounts, and ESO's own is none: only RBAC keeps pods out of ESO's namespace",
+	"T23 exec":      "who may get into ESO's pods has its token, unless admission.writers says who may",
+}
+
+// closedByWriters are those of stillOpen that are closed as soon as the Platform's admission.writers says who delivers the
+// fence. One that stays open then fails the run.
+var closedByWriters = []string{"T6 tenant", "T8 unfence", "T13", "T15", "T23 exec"}
+
+// ofWriters are attempts that only the policies refuse which come with writers, one for each. They change nothing where they
+// are not refused.
+var ofWriters = []func(ctx context.Context, b *bed.Bed, namespace string) error{
+	func(ctx context.Context, b *bed.Bed, namespace string) error {
+		return tryAs(b, func(api *bed.API) error {
+			return api.Client.RbacV1().Roles(namespace).Delete(ctx, "eso-tenant-token-vault-access-sa", metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
+		})
+	},
+	func(ctx context.Context, b *bed.Bed, namespace string) error {
+		return tryAs(b, func(api *bed.API) error {
+			return api.Client.CoreV1().ServiceAccounts(namespace).Delete(ctx, "vault-access-sa", metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}})
+		})
+	},
+	func(ctx context.Context, b *bed.Bed, namespace string) error {
+		return tryAs(b, func(api *bed.API) error {
+			_, err := api.Client.CoreV1().Namespaces().Patch(ctx, namespace, types.MergePatchType, []byte(`{"metadata": {"labels": {"eso-tenant.dev/tenant": "x"}}}`),
+				metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+			return err
+		})
+	},
+	func(ctx context.Context, b *bed.Bed, _ string) error {
+		return tryAs(b, func(api *bed.API) error { return entersPod(ctx, api, bed.ESONamespace, "none") })
+	},
+}
+
+// tryAs is an attempt of an administrator who is no writer.
+func tryAs(b *bed.Bed, try func(*bed.API) error) error {
+	api, err := b.As("another-admin", "system:masters")
+	if err != nil {
+		return err
+	}
+	return try(api)
+}
+
+// entersPod runs a command in a pod: as far as the answer that it runs nowhere, or that there is none.
+func entersPod(ctx context.Context, api *bed.API, namespace, name string) error {
+	err := api.Client.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").Name(name).SubResource("exec").Param("command", "true").Do(ctx).Error()
+	if err != nil && strings.Contains(err.Error(), "does not have a host assigned") {
+		return nil
+	}
+	return err
 }
 
 // rights gives a subject rules, in a namespace or, without one, in the whole cluster. Rules are of the form
@@ -210,6 +259,9 @@ func uses(s *scene, as *bed.API, namespace, name, account string) error {
 		return err
 	}
 	who, err := whoami(s, other)
+	for begin := time.Now(); apierrors.IsUnauthorized(err) && time.Since(begin) < 5*time.Second; time.Sleep(100 * time.Millisecond) {
+		who, err = whoami(s, other) // the API server keeps Secrets, and may have this one as it was before the token was in it
+	}
 	if want := "system:serviceaccount:" + namespace + ":" + account; err == nil && who != want {
 		return fmt.Errorf("the token is of %s, want %s", who, want)
 	}

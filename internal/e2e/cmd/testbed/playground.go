@@ -27,9 +27,16 @@ type state struct {
 	Kubeconfig string `json:"kubeconfig"`
 	Kubectl    string `json:"kubectl"`
 	Logs       string `json:"logs"`
+	Folder     string `json:"folder"`
 }
 
+// playgroundFolder is where a playground is known by, if not in the cache: so that a test's is none of yours.
+const playgroundFolder = "TESTBED_PLAYGROUND"
+
 func newPlayground() (playground, error) {
+	if folder := os.Getenv(playgroundFolder); folder != "" {
+		return playground{folder}, os.MkdirAll(folder, 0o755)
+	}
 	root, err := build.Root()
 	if err != nil {
 		return playground{}, err
@@ -161,7 +168,7 @@ func servePlayground(ctx context.Context, log io.Writer) error {
 // ready writes the state, whole or not at all.
 func (p playground) ready(b *bed.Bed) error {
 	content, err := json.Marshal(state{
-		PID: os.Getpid(), Kubeconfig: filepath.Join(b.Folder, "kubeconfig"), Kubectl: b.Kubectl(), Logs: b.Logs(),
+		PID: os.Getpid(), Kubeconfig: filepath.Join(b.Folder, "kubeconfig"), Kubectl: b.Kubectl(), Logs: b.Logs(), Folder: b.Folder,
 	})
 	if err != nil {
 		return err
@@ -172,7 +179,8 @@ func (p playground) ready(b *bed.Bed) error {
 	return os.Rename(p.file("state.new"), p.file("state.json"))
 }
 
-// furnish applies the quickstart's tenant with a secret to read, and one more store that is outside the fence.
+// furnish applies the quickstart's tenant with a secret to read, and writes a store that is outside the fence to a file, to
+// be tried.
 func furnish(ctx context.Context, b *bed.Bed) error {
 	root, err := build.Root()
 	if err != nil {
@@ -191,13 +199,17 @@ func furnish(ctx context.Context, b *bed.Bed) error {
 		return err
 	}
 	return errors.Join(
+		os.WriteFile(outsideOf(b.Folder), []byte(outside), 0o600),
 		b.Vault.TrySecret(ctx, "secure-ns/db", map[string]string{"password": "from-vault"}),
 		b.Vault.TryConfigure(ctx, "secure-ns-vault", "secure-ns", "vault-access-sa", "secure-ns"),
 		b.TryApply(ctx, append(objects, more...)),
 	)
 }
 
-// extras are an ExternalSecret that works, and a store as another service account, which does not.
+// outsideOf is the file with the store that is outside the fence.
+func outsideOf(folder string) string { return filepath.Join(folder, "outside.yaml") }
+
+// extras are an ExternalSecret that works, and a service account that no store of the tenant's file uses.
 const extras = `
 apiVersion: external-secrets.io/v1
 kind: ExternalSecret
@@ -211,8 +223,10 @@ spec:
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: other-sa, namespace: secure-ns}
----
-apiVersion: external-secrets.io/v1
+`
+
+// outside is a store as that service account.
+const outside = `apiVersion: external-secrets.io/v1
 kind: SecretStore
 metadata: {name: outside, namespace: secure-ns}
 spec:
@@ -231,15 +245,15 @@ A cluster with External Secrets Operator, fenced, with examples/quickstart appli
 
   export KUBECONFIG=%s PATH=%s:$PATH
 
-  kubectl -n secure-ns get secretstores,externalsecrets     # vault is ready; outside, as another service account, is not
+  kubectl -n secure-ns get secretstores,externalsecrets     # ready
   kubectl -n secure-ns get secret db -o jsonpath='{.data.password}' | base64 -d
-  kubectl -n secure-ns get events --field-selector involvedObject.name=outside
+  kubectl apply --server-side -f %s  # refused: a store as another service account
   kubectl -n secure-ns create token vault-access-sa         # refused, even for you: the fence's admission policy
   kubectl auth can-i create serviceaccounts --subresource=token -A --as system:serviceaccount:external-secrets:external-secrets
   kubectl auth can-i create serviceaccounts/vault-access-sa --subresource=token -n secure-ns --as system:serviceaccount:external-secrets:external-secrets
 
 Logs are in %s. make e2e-down ends it.
-`, s.Kubeconfig, filepath.Dir(s.Kubectl), s.Logs)
+`, s.Kubeconfig, filepath.Dir(s.Kubectl), outsideOf(s.Folder), s.Logs)
 	return err
 }
 
@@ -255,12 +269,11 @@ func down(ctx context.Context, out io.Writer) error {
 			return err
 		}
 		if !held {
-			message := "No playground is up."
 			if asked {
-				message = "The playground has ended."
+				_, err := fmt.Fprintln(out, "The playground has ended.")
+				return err
 			}
-			_, err := fmt.Fprintln(out, message)
-			return err
+			return p.tidy(out)
 		}
 		// As long as the lock is held, the process that the state names lives.
 		if s, err := p.state(); err == nil && !asked {
@@ -275,4 +288,23 @@ func down(ctx context.Context, out io.Writer) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// tidy removes what a playground that was killed has left: the kernel has ended its programs, and nobody its folder.
+func (p playground) tidy(out io.Writer) error {
+	message := "No playground is up."
+	s, err := p.state()
+	if err == nil {
+		message = "The playground had been killed; what it left behind is removed."
+		// The name is a bed's, or it is not ours to remove.
+		if ours, _ := filepath.Match(filepath.Join(os.TempDir(), "eso-tenant-e2e-*"), s.Folder); ours {
+			err = os.RemoveAll(s.Folder)
+		}
+		err = errors.Join(err, os.Remove(p.file("state.json")))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("tidying up after a playground: %w", err)
+	}
+	_, err = fmt.Fprintln(out, message)
+	return err
 }
