@@ -79,7 +79,10 @@ func (b *Bed) TryStartGatekeeper(ctx context.Context, values map[string]any) (*G
 	if _, err := g.run(ctx, gatekeeperAudit); err != nil {
 		return nil, err
 	}
-	return g, g.start(ctx)
+	if err := g.start(ctx); err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
 // render returns what Helm makes of the chart, but for its hooks, with values and those that a bed needs.
