@@ -86,6 +86,7 @@ func TestDecisionTable(t *testing.T) {
 
 // all asks all rows, those about different objects at the same time.
 func (a *asker) all(t *testing.T, rows []decision, policies bool) {
+	t.Helper()
 	for number := range 3 {
 		places := map[string][]decision{}
 		for _, row := range rows {
@@ -200,7 +201,7 @@ func namespacesOf(objects bed.Objects) bed.Objects {
 	for _, object := range objects {
 		if name := object.GetNamespace(); !made[name] {
 			made[name] = true
-			all = append(all, plainObject("v1", "Namespace", "", name))
+			all = append(all, plainObject("Namespace", "", name))
 		}
 	}
 	return all

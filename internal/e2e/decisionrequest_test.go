@@ -168,7 +168,7 @@ func ofESOsKinds(q *admissionv1.AdmissionRequest) bool {
 	return strings.HasSuffix(q.Resource.Group, "external-secrets.io")
 }
 
-// asks is whether a row is a request that creates a token.
+// asksForToken is whether a row is a request that creates a token.
 func asksForToken(q *admissionv1.AdmissionRequest) bool {
 	return q.Resource.Resource == "serviceaccounts" && q.SubResource == "token"
 }
@@ -317,8 +317,8 @@ func (a *asker) stage(ctx context.Context, rows []decision) error {
 	}
 	for _, row := range rows {
 		if namespace := row.Request.Namespace; namespace != "" {
-			add(plainObject("v1", "Namespace", "", namespace))
-			add(plainObject("v1", "ServiceAccount", namespace, "default"))
+			add(plainObject("Namespace", "", namespace))
+			add(plainObject("ServiceAccount", namespace, "default"))
 		}
 	}
 	for _, row := range rows {
@@ -354,20 +354,20 @@ func (a *asker) needs(row decision) (bed.Objects, error) {
 	var all bed.Objects
 	switch {
 	case asksForToken(q):
-		all = append(all, plainObject("v1", "ServiceAccount", q.Namespace, q.Name))
+		all = append(all, plainObject("ServiceAccount", q.Namespace, q.Name))
 		object, err := a.object(row, q.Object)
 		if err != nil {
 			return nil, err
 		}
 		switch kind, _, _ := unstructured.NestedString(object.Object, "spec", "boundObjectRef", "kind"); kind {
 		case "Pod":
-			pod := plainObject("v1", "Pod", q.Namespace, boundName(q))
+			pod := plainObject("Pod", q.Namespace, boundName(q))
 			pod.Object["spec"] = podSpec(q.Name, pod)
 			all = append(all, pod)
 		case "Secret":
-			all = append(all, plainObject("v1", "Secret", q.Namespace, boundName(q)))
+			all = append(all, plainObject("Secret", q.Namespace, boundName(q)))
 		case "Node":
-			all = append(all, plainObject("v1", "Node", "", boundName(q)))
+			all = append(all, plainObject("Node", "", boundName(q)))
 		}
 	case q.Kind.Kind == "Pod" && q.Operation == admissionv1.Create:
 		object, err := a.object(row, q.Object)
@@ -375,10 +375,10 @@ func (a *asker) needs(row decision) (bed.Objects, error) {
 			return nil, err
 		}
 		if account, _, _ := unstructured.NestedString(object.Object, "spec", "serviceAccountName"); account != "" {
-			all = append(all, plainObject("v1", "ServiceAccount", q.Namespace, account))
+			all = append(all, plainObject("ServiceAccount", q.Namespace, account))
 		}
 	case q.Operation == admissionv1.Connect:
-		pod := plainObject("v1", "Pod", q.Namespace, a.name(row))
+		pod := plainObject("Pod", q.Namespace, a.name(row))
 		pod.Object["spec"] = podSpec("", pod)
 		all = append(all, pod)
 	case q.Operation != admissionv1.Create && !byItsName(q):
@@ -388,13 +388,14 @@ func (a *asker) needs(row decision) (bed.Objects, error) {
 		}
 		all = append(all, object)
 	case q.Resource.Resource == "namespaces" && q.Operation != admissionv1.Create:
-		all = append(all, plainObject("v1", "Namespace", "", q.Name))
+		all = append(all, plainObject("Namespace", "", q.Name))
 	}
 	return all, nil
 }
 
-func plainObject(version, kind, namespace, name string) *unstructured.Unstructured {
-	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": version, "kind": kind}}
+// plainObject is one of Kubernetes' own kinds that says nothing.
+func plainObject(kind, namespace, name string) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": kind}}
 	object.SetNamespace(namespace)
 	object.SetName(name)
 	return object

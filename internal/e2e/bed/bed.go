@@ -29,8 +29,8 @@ type Options struct {
 	// Stock installs ESO as its chart does without values of ours, with the right to mint any service account's token.
 	// Platform is then not applied.
 	Stock bool
-	// Bare leaves it at etcd and kube-apiserver: a cluster where nothing happens but what is asked for. Platform is then not
-	// applied.
+	// Bare leaves it at etcd and kube-apiserver: a cluster where nothing happens but what is asked for, and nobody collects
+	// garbage. Platform is then not applied.
 	Bare bool
 	// Log is told what is built. Default: nobody is.
 	Log io.Writer
@@ -61,6 +61,7 @@ type Bed struct {
 	flux       bool
 	builder    *build.Builder
 
+	apiserver   *supervise.Process
 	controllers *supervise.Process // kube-controller-manager
 }
 

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // A playground is left running, is used as it says, is there once, and ends with all of its programs: when it is killed, and
