@@ -248,7 +248,10 @@ func (x *Expander) gatekeeperValues() Object {
 	var b strings.Builder
 	b.WriteString("# Values for Gatekeeper's chart, 3.23: without them its webhook does not see what these\n" +
 		"# Constraints are about. A list replaces the chart's own, so its items are here as well.\n")
-	b.WriteString("validatingWebhookFailurePolicy: Fail\nenableDeleteOperations: true\nenableConnectOperations: true\nenableK8sNativeValidation: true\nvalidatingWebhookSubResources:\n")
+	b.WriteString("validatingWebhookFailurePolicy: Fail\nenableDeleteOperations: true\nenableConnectOperations: true\nenableK8sNativeValidation: true\n")
+	b.WriteString("# No Constraint is about Leases: nodes and controllers stay alive by them, also while Gatekeeper does not answer.\n" +
+		"validatingWebhookMatchConditions:\n  - name: not-leases\n    expression: request.resource.group != 'coordination.k8s.io'\n")
+	b.WriteString("validatingWebhookSubResources:\n")
 	for _, name := range gatekeeperSubresources {
 		fmt.Fprintf(&b, "  - %s\n", name)
 	}

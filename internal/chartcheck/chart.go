@@ -54,7 +54,9 @@ func renderIn(c *chart.Chart, release, namespace string, values map[string]any, 
 		}
 	}
 	options := chartutil.ReleaseOptions{Name: release, Namespace: namespace, IsInstall: true}
-	all, err := chartutil.ToRenderValuesWithSchemaValidation(&part, values, options, chartutil.DefaultCapabilities.Copy(), false)
+	capabilities := chartutil.DefaultCapabilities.Copy()
+	capabilities.KubeVersion = chartutil.KubeVersion{Version: "v1.36.3", Major: "1", Minor: "36"} // Helm's own is one that no cluster is of any more
+	all, err := chartutil.ToRenderValuesWithSchemaValidation(&part, values, options, capabilities, false)
 	if err != nil {
 		return nil, fmt.Errorf("combining values: %w", err)
 	}

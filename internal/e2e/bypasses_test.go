@@ -344,7 +344,7 @@ func reads(s *scene, as *bed.API, namespace, store, key string) error {
 			for _, event := range events.Items {
 				in := event.InvolvedObject.Namespace
 				if event.Type == corev1.EventTypeWarning && (in == s.fill(namespace) || in == "") &&
-					(strings.Contains(event.Message, "denied request") || strings.Contains(event.Message, "is forbidden") || strings.Contains(event.Message, "/var/run/secrets/")) {
+					(denied(event.Message) || strings.Contains(event.Message, "is forbidden") || strings.Contains(event.Message, "/var/run/secrets/")) {
 					refusal = errors.New(event.Message)
 					return nil
 				}
@@ -353,6 +353,11 @@ func reads(s *scene, as *bed.API, namespace, store, key string) error {
 		return errors.New("ESO says nothing yet")
 	})
 	return refusal
+}
+
+// denied says whether ESO tells of a refusal by admission: by a policy, or by a webhook.
+func denied(message string) bool {
+	return strings.Contains(message, "denied request") || strings.Contains(message, "denied the request")
 }
 
 // approves makes a request for a certificate, and approves it.
@@ -521,7 +526,7 @@ spec:
 			return err
 		}
 		for _, event := range events.Items {
-			if strings.Contains(event.Message, "denied request") {
+			if denied(event.Message) {
 				refusal = errors.New(event.Message)
 				return nil
 			}

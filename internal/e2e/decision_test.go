@@ -39,7 +39,8 @@ var either = map[string]struct{ policy, says string }{
 	"the cert-controller": {"minter", "only External Secrets Operator may mint tokens"},
 }
 
-var refuser = regexp.MustCompile(`ValidatingAdmissionPolicy 'eso-tenant-blue-([a-z-]+)' with binding '[^']+' denied request: (.*)`)
+// refuser finds who refuses, in the API server's words or Gatekeeper's, and what it says.
+var refuser = regexp.MustCompile(`(?s)(?:ValidatingAdmissionPolicy '|denied the request: \[)eso-tenant-blue-([a-z-]+)(?:' with binding '[^']+' denied request:|\]) (.*)`)
 
 // The API server decides on real requests as its evaluator does in process. Without the bindings, it lets all of them
 // through, so that it is the policies that refuse.

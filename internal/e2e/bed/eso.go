@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,8 +11,6 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
-	"helm.sh/helm/v3/pkg/chartutil"
-	"helm.sh/helm/v3/pkg/engine"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -106,9 +103,14 @@ func (e *ESO) Ended() <-chan struct{} { return e.process.Ended() }
 
 // Values returns the values for ESO's chart among what was rendered.
 func Values(rendered Objects) (map[string]any, error) {
+	return valuesOf(rendered, func(name string) bool { return !strings.HasSuffix(name, gatekeeperValues) })
+}
+
+// valuesOf returns the values for a chart, from the ConfigMap of a name that is taken.
+func valuesOf(rendered Objects, take func(name string) bool) (map[string]any, error) {
 	for _, object := range rendered.Of("ConfigMap") {
 		text, found, err := unstructured.NestedString(object.Object, "data", "values.yaml")
-		if err != nil || !found {
+		if err != nil || !found || !take(object.GetName()) {
 			continue
 		}
 		var values map[string]any
@@ -140,7 +142,7 @@ func (e *ESO) upgrade(ctx context.Context, values map[string]any, postRenderers 
 	if err := e.bed.TryApply(ctx, objects.Of(kinds...)); err != nil {
 		return err
 	}
-	arguments, err := e.controllerArguments(objects)
+	arguments, err := deploymentArguments(objects, e.release, "--metrics-addr", "--live-addr", "--loglevel", "--zap-time-encoding")
 	if err != nil {
 		return err
 	}
@@ -190,35 +192,13 @@ func (e *ESO) postRender(ctx context.Context, objects Objects, postRenderers str
 	return objects, nil
 }
 
-// render returns what Helm makes of the chart. The definitions of kinds are applied on their own, and what the chart
-// depends on is off by default and not in ESO's module.
+// render returns what Helm makes of the chart. The definitions of kinds are applied on their own.
 func (e *ESO) render(values map[string]any) (Objects, error) {
-	part := *e.chart
-	metadata := *e.chart.Metadata
-	metadata.Dependencies = nil
-	part.Metadata = &metadata
-	part.Templates = slices.DeleteFunc(slices.Clone(e.chart.Templates), func(file *chart.File) bool {
-		return strings.HasPrefix(file.Name, "templates/crds/")
+	objects, err := renderChart(e.chart, e.release, e.namespace, values, func(template string) bool {
+		return strings.HasPrefix(template, "templates/crds/")
 	})
-	release := chartutil.ReleaseOptions{Name: e.release, Namespace: e.namespace, IsInstall: true}
-	all, err := chartutil.ToRenderValues(&part, values, release, chartutil.DefaultCapabilities.Copy())
 	if err != nil {
-		return nil, fmt.Errorf("combining values of ESO's chart: %w", err)
-	}
-	files, err := engine.Render(&part, all)
-	if err != nil {
-		return nil, fmt.Errorf("rendering ESO's chart: %w", err)
-	}
-	var objects Objects
-	for name, text := range files {
-		if path.Ext(name) != ".yaml" {
-			continue
-		}
-		parsed, err := Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("reading what %s renders: %w", name, err)
-		}
-		objects = append(objects, parsed...)
+		return nil, err
 	}
 	for _, object := range objects { // some templates leave it to Helm
 		if object.GetNamespace() == "" && !strings.HasPrefix(object.GetKind(), "Cluster") {
@@ -226,29 +206,6 @@ func (e *ESO) render(values map[string]any) (Objects, error) {
 		}
 	}
 	return objects, nil
-}
-
-// controllerArguments are those of the controller's Deployment, less what is about addresses and logs.
-func (e *ESO) controllerArguments(objects Objects) ([]string, error) {
-	for _, deployment := range objects.Of("Deployment") {
-		if deployment.GetName() != e.release {
-			continue
-		}
-		containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
-		if err != nil || len(containers) != 1 {
-			return nil, fmt.Errorf("reading ESO's Deployment: it has %d containers: %w", len(containers), err)
-		}
-		container, _ := containers[0].(map[string]any) // else there are no arguments
-		arguments, _, err := unstructured.NestedStringSlice(container, "args")
-		if err != nil {
-			return nil, fmt.Errorf("reading ESO's Deployment: %w", err)
-		}
-		return slices.DeleteFunc(arguments, func(argument string) bool {
-			name, _, _ := strings.Cut(argument, "=")
-			return slices.Contains([]string{"--metrics-addr", "--live-addr", "--loglevel", "--zap-time-encoding"}, name)
-		}), nil
-	}
-	return nil, fmt.Errorf("looking for ESO's Deployment: none of %d objects is it", len(objects))
 }
 
 // restart ends ESO if it runs, and starts it with arguments, as its own service account.

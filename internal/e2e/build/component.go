@@ -69,10 +69,16 @@ var (
 		Upstream: "github.com/fluxcd/kustomize-controller",
 		Files:    []string{"config/crd/bases"},
 	}
+	Gatekeeper = Component{
+		Name:     "gatekeeper",
+		Packages: map[string]string{"gatekeeper": "github.com/open-policy-agent/gatekeeper/v3"},
+		Upstream: "github.com/open-policy-agent/gatekeeper/v3",
+		Files:    []string{"charts/gatekeeper"},
+	}
 )
 
 // Core are the components that every bed runs, quickest first, so that a mistake shows early.
 func Core() []Component { return []Component{Etcd, ESO, Vault, Kubernetes} }
 
 // All are the components.
-func All() []Component { return append(Core(), KustomizeController, SourceController) }
+func All() []Component { return append(Core(), Gatekeeper, KustomizeController, SourceController) }
