@@ -197,8 +197,9 @@ spec: {interval: 1h, url: "oci://%s/specifications", insecure: true, ref: {tag: 
 		t.Errorf("a push of one tenant changed %q", got)
 	}
 	g.applied(t)
+	commit := g.revise(t, "as pushed") // first: else what Git had before would be published in between
 	g.switchSource(t, "GitRepository")
-	g.publishes(t, g.revise(t, "as pushed"))
+	g.publishes(t, commit)
 	g.Delete(t, repository)
 }
 
