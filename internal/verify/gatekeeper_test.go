@@ -171,8 +171,8 @@ func TestConstraintsOpen(t *testing.T) {
 		"ESO reads templates":               {nil, everywhere(operator, ruleOf("templates.gatekeeper.sh", "get", "constrainttemplates")), nil, ""},
 
 		// Gatekeeper's webhook.
-		"the webhook lets pass":             {[][2]string{{"failurePolicy: Fail\n  matchPolicy: Exact\n  name: validation", "failurePolicy: Ignore\n  matchPolicy: Exact\n  name: validation"}}, "", []string{mints, secrets, stores, open}, "its failurePolicy is not Fail"},
-		"no failure policy is Fail":         {[][2]string{{"  failurePolicy: Fail\n  matchPolicy: Exact\n  name: validation", "  name: validation"}}, "", nil, ""},
+		"the webhook lets pass":             {[][2]string{{"failurePolicy: Fail\n  matchConditions:\n  - expression: request.resource.group != 'coordination.k8s.io'\n    name: not-leases\n  matchPolicy: Exact\n  name: validation", "failurePolicy: Ignore\n  matchPolicy: Exact\n  name: validation"}}, "", []string{mints, secrets, stores, open}, "its failurePolicy is not Fail"},
+		"no failure policy is Fail":         {[][2]string{{"  failurePolicy: Fail\n  matchConditions:\n  - expression: request.resource.group != 'coordination.k8s.io'\n    name: not-leases\n  matchPolicy: Exact\n  name: validation", "  name: validation"}}, "", nil, ""},
 		"a short timeout":                   {[][2]string{{"timeoutSeconds: 3", "timeoutSeconds: 1"}}, "", nil, ""},
 		"equivalent versions":               {[][2]string{{"matchPolicy: Exact", "matchPolicy: Equivalent"}}, "", nil, ""},
 		"tokens are not asked about":        {[][2]string{{"    - serviceaccounts/token\n", ""}}, "", []string{mints}, "not asked about CREATE of serviceaccounts/token"},
