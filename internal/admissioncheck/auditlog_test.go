@@ -37,7 +37,7 @@ func event(verb, user string, ref auditinternal.ObjectReference, body string) *a
 }
 
 // The API server's own writer of audit logs writes lines that are read: those
-// that matter are decoded, and others need not be.
+// that matter are decoded, and those in which a requester wrote what could be taken for them; others need not be.
 func TestAuditLogOfAPIServer(t *testing.T) {
 	token := auditinternal.ObjectReference{Resource: "serviceaccounts", Subresource: "token", Namespace: "web", Name: "sa", APIVersion: "v1"}
 	acting := event("get", "alice", auditinternal.ObjectReference{Resource: "pods", Namespace: "web"}, "")
@@ -51,6 +51,9 @@ func TestAuditLogOfAPIServer(t *testing.T) {
 		event("get", operator, auditinternal.ObjectReference{Resource: "secrets", Namespace: "web", Name: "s"}, ""),
 		event("patch", "alice", auditinternal.ObjectReference{Resource: "configmaps", Namespace: "web", Name: "c"}, `{"stageTimestamp":"2000-01-01T00:00:00.000000Z","objectRef":{"resource":"serviceaccounts"}}`),
 	}
+	plain := event("get", operator, auditinternal.ObjectReference{Resource: "secrets", Namespace: "web", Name: "s"}, "")
+	plain.RequestURI, plain.User.Extra = "/api/v1/namespaces/web/secrets/s", nil
+	events = append(events, plain)
 	var log bytes.Buffer
 	if !auditlog.NewBackend(&log, auditlog.FormatJson, auditv1.SchemeGroupVersion).ProcessEvents(events...) {
 		t.Fatal("the backend did not write")
@@ -62,7 +65,7 @@ func TestAuditLogOfAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := report.Coverage; c.Events != 6 || c.Decoded != 4 || c.Skipped() != 0 || !c.First.Equal(events[0].StageTimestamp.Time) || !c.Last.Equal(c.First) {
+	if c := report.Coverage; c.Events != 7 || c.Decoded != 6 || c.Skipped() != 0 || !c.First.Equal(events[0].StageTimestamp.Time) || !c.Last.Equal(c.First) {
 		t.Errorf("%+v", c)
 	}
 	var rules []string

@@ -206,10 +206,10 @@ func TestObserved(t *testing.T) {
 
 // TestSettings: with engine none there is no policy, and with the longest life another number another bound.
 func TestSettings(t *testing.T) {
-	if c := render(t, "{maxTokenSeconds: 3600, ", "{engine: none, ", `keyPrefixes: ["{tenant}/", "team-{namespace}-"],`, ""); len(c.policies)+len(c.bindings) > 0 {
+	if c := render(t, "maxTokenSeconds: 3600", "engine: none", `keyPrefixes: ["{tenant}/", "team-{namespace}-"],`, ""); len(c.policies)+len(c.bindings) > 0 {
 		t.Errorf("engine none has %d policies and %d bindings", len(c.policies), len(c.bindings))
 	}
-	c := render(t, "{maxTokenSeconds: 3600, ", "{maxTokenSeconds: 7200, ")
+	c := render(t, "maxTokenSeconds: 3600", "maxTokenSeconds: 7200")
 	for life, want := range map[int64]bool{7200: true, 7201: false} {
 		if v := c.judge(t, c.hooks(), mint(controller, "web", "vault-access-sa", seconds(life))); (v.refused == "") != want {
 			t.Errorf("%d seconds: %q", life, v.refused)

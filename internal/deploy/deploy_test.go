@@ -55,7 +55,10 @@ func build(t testing.TB, dir string) []byte {
 }
 
 // everywhere is the base with the component for all namespaces.
-func everywhere(t testing.TB) []byte { return with(t, "all-namespaces") }
+func everywhere(t testing.TB) []byte {
+	t.Helper()
+	return with(t, "all-namespaces")
+}
 
 // with is the base with a component, and the image of another registry, as docs/flux.md has it.
 func with(t testing.TB, component string) []byte {

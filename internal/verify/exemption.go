@@ -293,15 +293,24 @@ func exemptions(w *world) problem.List {
 	}
 	for _, kind := range sortedKeys(w.policies.keepers.constraints) {
 		for _, c := range w.policies.keepers.constraints[kind] {
-			for _, policy := range sortedKeys(exemptedPaths) {
-				these, _ := constraintExemptions(c, policy, nil)
-				for i := range these {
-					if strings.HasSuffix(c.Name, "-"+policy) {
-						found = append(found, w.lift(&these[i]))
-					}
-				}
-			}
+			found = append(found, w.liftedBy(c)...)
 		}
+	}
+	return found
+}
+
+// liftedBy reports what a Constraint lets through.
+func (w *world) liftedBy(c *inventory.Object) problem.List {
+	var all []Exemption
+	for _, policy := range sortedKeys(exemptedPaths) {
+		// A long name is cut, and says no policy.
+		if these, _ := constraintExemptions(c, policy, nil); len(all) == 0 || strings.HasSuffix(c.Name, "-"+policy) && len(these) > 0 {
+			all = these
+		}
+	}
+	var found problem.List
+	for i := range all {
+		found = append(found, w.lift(&all[i]))
 	}
 	return found
 }

@@ -156,6 +156,7 @@ func TestExemptions(t *testing.T) {
 		},
 	} {
 		tried := func(t *testing.T, engine, beside string) {
+			t.Helper()
 			text, in := lentWorld(t, engine, tc.exemption)
 			if tc.edit != nil {
 				if edited := tc.edit(text); edited != text {

@@ -332,26 +332,31 @@ func (r *recognized) parameters(name string, c *inventory.Object) bool {
 		r.own = users
 	case "store":
 		own += 4
-		if r.writers, fine = textsOf(p["writers"]); !fine {
+		if !r.storeParameters(p) {
 			return false
-		}
-		if !equal(p["offline"], []any{"Fake", "MFA", "Password", "SSHKey", "UUID"}) || !equal(p["offlineSpecs"], []any{"fakeSpec", "mfaSpec", "passwordSpec", "sshKeySpec", "uuidSpec"}) {
-			return false
-		}
-		entries, is := p["catalogue"].([]any)
-		if !is {
-			return false
-		}
-		for _, value := range entries {
-			e, is := entryOf(value)
-			if !is {
-				return false
-			}
-			r.providers = append(r.providers, e)
 		}
 	default: // nothing more
 	}
 	return len(p) == 5+own
+}
+
+// storeParameters reads what the policy for stores is told besides.
+func (r *recognized) storeParameters(p map[string]any) bool {
+	writers, fine := textsOf(p["writers"])
+	entries, is := p["catalogue"].([]any)
+	if !fine || !is || !equal(p["offline"], []any{"Fake", "MFA", "Password", "SSHKey", "UUID"}) ||
+		!equal(p["offlineSpecs"], []any{"fakeSpec", "mfaSpec", "passwordSpec", "sshKeySpec", "uuidSpec"}) {
+		return false
+	}
+	r.writers = writers
+	for _, value := range entries {
+		e, is := entryOf(value)
+		if !is {
+			return false
+		}
+		r.providers = append(r.providers, e)
+	}
+	return true
 }
 
 // matchedBy are a policy's match constraints as parameters.

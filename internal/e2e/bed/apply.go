@@ -194,8 +194,8 @@ func conditionOf(object *unstructured.Unstructured, name string) (found bool, co
 	return false, metav1.Condition{}
 }
 
-// parseFiles reads all YAML files of a folder that hold an object with a group, which kustomization.yaml's is not.
-func parseFiles(folder, kind string) (Objects, error) {
+// definitionsIn reads all CustomResourceDefinitions in the YAML files of a folder.
+func definitionsIn(folder string) (Objects, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil {
 		return nil, err
@@ -210,8 +210,12 @@ func parseFiles(folder, kind string) (Objects, error) {
 		stream.Write(content)
 	}
 	objects, err := Parse(stream.String())
-	if err == nil && len(objects.Of(kind)) == 0 {
-		return nil, fmt.Errorf("reading %s: there is no %s", folder, kind)
+	if err != nil {
+		return nil, err
 	}
-	return objects.Of(kind), err
+	definitions := objects.Of("CustomResourceDefinition")
+	if len(definitions) == 0 {
+		return nil, fmt.Errorf("reading %s: there is no CustomResourceDefinition", folder)
+	}
+	return definitions, nil
 }

@@ -55,7 +55,8 @@ func (b *Bed) startControlPlane(ctx context.Context) error {
 	var tokens strings.Builder
 	b.manager, b.kubelet = rand.Text(), rand.Text()
 	records := [][]string{
-		{b.admin, "admin", "admin", "system:masters"}, {b.manager, managerUser, managerUser, ""},
+		{b.admin, "admin", "admin", "system:masters"},
+		{b.manager, managerUser, managerUser, ""},
 		{b.kubelet, "system:node:" + nodeName, "system:node:" + nodeName, "system:nodes"},
 	}
 	if err := csv.NewWriter(&tokens).WriteAll(records); err != nil {

@@ -45,7 +45,7 @@ type ESO struct {
 // (or with none), and what we render of the Platform's.
 func (b *Bed) startESO(ctx context.Context, options Options) error {
 	built := b.built[build.ESO.Name]
-	definitions, err := parseFiles(filepath.Join(built, "config", "crds", "bases"), "CustomResourceDefinition")
+	definitions, err := definitionsIn(filepath.Join(built, "config", "crds", "bases"))
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (b *Bed) TryStartFlux(ctx context.Context) error {
 		if b.built[component.Name], err = b.builder.Build(ctx, component); err != nil {
 			return err
 		}
-		more, err := parseFiles(filepath.Join(b.built[component.Name], "config", "crd", "bases"), "CustomResourceDefinition")
+		more, err := definitionsIn(filepath.Join(b.built[component.Name], "config", "crd", "bases"))
 		if err != nil {
 			return err
 		}

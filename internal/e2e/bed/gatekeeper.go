@@ -103,7 +103,7 @@ func (g *Gatekeeper) render(values map[string]any) (Objects, error) {
 // install makes what Gatekeeper needs to run: its kinds, its rights, a certificate, and the Pods that its programs say they are.
 func (g *Gatekeeper) install(ctx context.Context, crds string, objects Objects) error {
 	b := g.bed
-	definitions, err := parseFiles(crds, "CustomResourceDefinition")
+	definitions, err := definitionsIn(crds)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (b *Bed) TryStartAlone(ctx context.Context, arguments ...string) (Measured,
 		return Measured{}, err
 	}
 	for _, folder := range []string{filepath.Join(flux, "config", "crd", "bases"), filepath.Join(root, "deploy", "crd")} {
-		more, err := parseFiles(folder, "CustomResourceDefinition")
+		more, err := definitionsIn(folder)
 		if err != nil {
 			return Measured{}, err
 		}
