@@ -206,7 +206,9 @@ func TestObserved(t *testing.T) {
 
 // TestSettings: with engine none there is no policy, and with the longest life another number another bound.
 func TestSettings(t *testing.T) {
-	if c := render(t, "maxTokenSeconds: 3600", "engine: none", `keyPrefixes: ["{tenant}/", "team-{namespace}-"],`, ""); len(c.policies)+len(c.bindings) > 0 {
+	if c := render(t, "maxTokenSeconds: 3600", "engine: none", `keyPrefixes: ["{tenant}/", "team-{namespace}-"],`, "", "exemptions:\n", "exemptions: {}\n",
+		"      tokens: {policy", "      #", "      pods: {policy", "      #", "      secrets: {policy", "      #", "      stores: {policy", "      #", "      keys: {policy", "      #",
+	); len(c.policies)+len(c.bindings) > 0 {
 		t.Errorf("engine none has %d policies and %d bindings", len(c.policies), len(c.bindings))
 	}
 	c := render(t, "maxTokenSeconds: 3600", "maxTokenSeconds: 7200")
