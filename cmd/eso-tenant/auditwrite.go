@@ -157,7 +157,7 @@ func writeCoverage(w io.Writer, c *audit.Coverage) {
 		{c.Truncated, "skipped: cut short"},
 		{c.TooLong, "skipped: too long"},
 		{c.OtherKinds, "skipped: of other kinds than audit events"},
-		{c.Rotations, "rotations of the log followed"},
+		{c.Rotations, "times that a rotated log was followed"},
 		{c.Cuts, "times that the log was emptied"},
 	} {
 		if one.n > 0 {

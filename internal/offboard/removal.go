@@ -172,7 +172,7 @@ func (p *planner) outside() (Step, bool) {
 		}
 	}
 	s.Notes = append(s.Notes,
-		"deleting a service account ends its tokens at this API server and for whoever asks it (TokenReview), at once; who checks signatures alone, as clouds and Vault's jwt auth do, takes them until they expire",
+		"deleting a service account ends its tokens at this API server, and for whoever asks it (TokenReview), within seconds, since it keeps answers for some; who checks signatures alone, as clouds and Vault's jwt auth do, takes them until they expire",
 		"a session is its provider's own: Vault's tokens and leases live to their TTL or until revoked (vault token revoke -accessor, vault lease revoke -prefix), AWS's to the role's maximum session duration, Azure's and Google's for about an hour")
 	return s, len(s.Notes) > 2
 }
