@@ -24,7 +24,27 @@ var unasked = map[string]string{
 	"a Secret given an account":                  "a Secret of this type always names an account",
 	"a pod's logs":                               "logs are only read",
 	"T8 a member changes a binding of the fence": "nobody changes what a binding binds to",
+	"exempt: a token Secret is given an account": "a Secret of this type always names an account",
+	"exempt: a store, by the group":              byName,
+	"exempt: a store, on the last day":           byName,
+	"exempt: keys, by anybody":                   byName,
+	"exempt: keys, by the group":                 byName,
+	"exempt: keys, on the last day":              byName,
+	"exempt: a pod, after it":                    byItsClock,
+	"exempt: a pod, without a time":              byItsClock,
+	"exempt: a store, after it":                  byItsClock,
+	"exempt: a store, without a time":            byItsClock,
+	"exempt: a token Secret, after it":           byItsClock,
+	"exempt: a token Secret, without a time":     byItsClock,
+	"exempt: a token, after it":                  byItsClock,
+	"exempt: a token, without a time":            byItsClock,
+	"exempt: keys, after it":                     byItsClock,
+	"exempt: keys, without a time":               byItsClock,
 }
+
+const byName = "what is made here has a name of its own, and an exemption is of one name: TestExemptions asks so"
+
+const byItsClock = "the API server writes the time itself"
 
 // changedBefore are the rows that the API server changes before it decides.
 var changedBefore = map[string]struct{ why, policy, says string }{
@@ -37,7 +57,15 @@ var changedBefore = map[string]struct{ why, policy, says string }{
 var either = map[string]struct{ policy, says string }{
 	"the webhook":         {"minter", "only External Secrets Operator may mint tokens"},
 	"the cert-controller": {"minter", "only External Secrets Operator may mint tokens"},
+	"its own account":     {"minter", mintsOwn},
+	"blue-cert-controller's token for itself":             {"minter", mintsOwn},
+	"blue-external-secrets's token for itself":            {"minter", mintsOwn},
+	"blue-webhook's token for itself":                     {"minter", mintsOwn},
+	"external-secrets-cert-controller's token for itself": {"minter", mintsOwn},
+	"external-secrets-webhook's token for itself":         {"minter", mintsOwn},
 }
+
+const mintsOwn = "only a kubelet may mint tokens of External Secrets Operator's own service accounts"
 
 // refuser finds who refuses, in the API server's words or Gatekeeper's, and what it says.
 var refuser = regexp.MustCompile(`(?s)(?:ValidatingAdmissionPolicy '|denied the request: \[)eso-tenant-blue-([a-z-]+)(?:' with binding '[^']+' denied request:|\]) (.*)`)

@@ -100,7 +100,7 @@ func TestGatekeeperDecisionTable(t *testing.T) {
 	b := bed.Own(t, bed.Options{Bare: true})
 	table, specification := decisionTable(t)
 	rows := slices.DeleteFunc(slices.Clone(table), func(row decision) bool { return unasked[row.Name] != "" })
-	rendered := b.Render(t, strings.Replace(specification, "admission: {", "admission: {engine: Gatekeeper, ", 1))
+	rendered := b.Render(t, strings.Replace(specification, "  admission:\n", "  admission:\n    engine: Gatekeeper\n", 1))
 	a := newAsker(t, b, "gatekeeper", "break-glass", table)
 	b.Apply(t, permissiveKinds(table))
 	b.Apply(t, namespacesOf(rendered))

@@ -60,6 +60,7 @@ type Bed struct {
 	proxy      *proxy
 	closers    []func()
 	flux       bool
+	bare       bool
 	builder    *build.Builder
 
 	apiserver       *supervise.Process
@@ -136,6 +137,7 @@ func (b *Bed) up(ctx context.Context, options Options) error {
 		return err
 	}
 	b.closers = append(b.closers, b.proxy.close)
+	b.bare = options.Bare
 	if err := b.startControlPlane(ctx); err != nil || options.Bare {
 		return err
 	}

@@ -131,12 +131,16 @@ func (b *Bed) startEtcd(ctx context.Context) (url string, err error) {
 }
 
 func (b *Bed) apiserverArguments(etcd string, port int) []string {
+	plugins := "--enable-admission-plugins=NodeRestriction"
+	if b.bare { // where only what is applied is to refuse
+		plugins = "--disable-admission-plugins=NodeRestriction"
+	}
 	return []string{
 		"--etcd-servers=" + etcd,
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port),
 		"--tls-cert-file=" + b.pki.file("server.crt"), "--tls-private-key-file=" + b.pki.file("server.key"),
 		"--token-auth-file=" + filepath.Join(b.Folder, "tokens.csv"),
-		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--anonymous-auth=false",
+		"--authorization-mode=Node,RBAC", plugins, "--anonymous-auth=false",
 		"--service-account-issuer=" + Issuer,
 		"--service-account-key-file=" + b.pki.file("sa.pub"), "--service-account-signing-key-file=" + b.pki.file("sa.key"),
 		"--api-audiences=" + Issuer + ",https://kubernetes.default.svc",
