@@ -270,6 +270,30 @@ func TestOwnAccountsWhoMints(t *testing.T) {
 	}
 }
 
+// TestWhoCanBeESOMints: whoever can run pods as External Secrets Operator comes by its tokens, which no policy refuses it.
+func TestWhoCanBeESOMints(t *testing.T) {
+	text, in := renderedText(t, example(t, "quickstart")...)
+	const runs = `---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: runs, namespace: NS}
+rules: [{apiGroups: [""], resources: [pods], verbs: [create]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: runs, namespace: NS}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: runs}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: mallory}]
+`
+	for namespace, comes := range map[string]bool{"external-secrets": true, "secure-ns": false, "elsewhere": false} {
+		in.Objects = objects(t, "rendered.yaml", text+strings.ReplaceAll(runs, "NS", namespace))
+		round := verify.WhoMints(in, verify.Account{Namespace: "secure-ns", Name: "vault-access-sa"}).Round
+		if got := slices.ContainsFunc(round, func(a verify.Answer) bool { return a.Subject == rbac.User("mallory") }); got != comes {
+			t.Errorf("who runs pods in %s: comes by the token is %v, want %v", namespace, got, comes)
+		}
+	}
+}
+
 // storeRights lets the team's members write stores in their namespace, as ESO's chart does.
 const storeRights = `---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -145,6 +145,9 @@ func (p *prover) keptFrom(m *move, account Account) bool {
 	if slices.Contains(p.eso, account.subject()) && p.keptFromOwn(m) != nil {
 		return true
 	}
+	if m.rule == problem.MintAny && slices.Contains(p.eso, m.via[0].owner.subject) {
+		return false // whoever can be ESO mints as ESO does
+	}
 	return p.fenced[account] != nil && fenceClosings[m.rule] != notClosed && p.closes(fenceClosings[m.rule], account.Namespace, rbac.Subject{}) != nil &&
 		p.exempts(fenceClosings[m.rule], m.via[0].owner.subject, account) == nil
 }
