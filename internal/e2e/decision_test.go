@@ -55,9 +55,10 @@ var changedBefore = map[string]struct{ why, policy, says string }{
 
 // either are the rows that a second policy refuses, too: which of them the API server names is chance.
 var either = map[string]struct{ policy, says string }{
-	"the webhook":                                         {"minter", "only External Secrets Operator may mint tokens"},
-	"the cert-controller":                                 {"minter", "only External Secrets Operator may mint tokens"},
-	"its own account":                                     {"minter", mintsOwn},
+	"the webhook":         {"minter", "only External Secrets Operator may mint tokens"},
+	"the cert-controller": {"minter", "only External Secrets Operator may mint tokens"},
+	"its own account":     {"minter", mintsOwn},
+
 	"blue-cert-controller's token for itself":             {"minter", mintsOwn},
 	"blue-external-secrets's token for itself":            {"minter", mintsOwn},
 	"blue-webhook's token for itself":                     {"minter", mintsOwn},
