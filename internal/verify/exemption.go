@@ -95,11 +95,19 @@ func withoutExemptions(spec map[string]any, policy string) (map[string]any, []Ex
 	if !may || len(conditions) == 0 {
 		return spec, nil
 	}
-	pattern := regexp.MustCompile(strings.NewReplacer("LIST", blanks["writers"], "NAME", regexp.QuoteMeta(name)).Replace(exempting))
+	var pattern *regexp.Regexp // most policies have no exemption, and need none
 	var exemptions []Exemption
 	var kept []any
 	for _, condition := range conditions {
-		found := pattern.FindStringSubmatch(inventory.Text(condition, "expression"))
+		text := inventory.Text(condition, "expression")
+		if !strings.HasPrefix(text, "!(request.operation == 'CREATE' && ") {
+			kept = append(kept, condition)
+			continue
+		}
+		if pattern == nil {
+			pattern = regexp.MustCompile(strings.NewReplacer("LIST", blanks["writers"], "NAME", regexp.QuoteMeta(name)).Replace(exempting))
+		}
+		found := pattern.FindStringSubmatch(text)
 		if found == nil {
 			kept = append(kept, condition)
 			continue
