@@ -138,15 +138,20 @@ func quoteEnd(b []byte) int {
 		if i < 0 {
 			return -1
 		}
-		at += i + 1
-		escapes := 0
-		for b[at-2-escapes] == '\\' {
-			escapes++
-		}
-		if escapes%2 == 0 {
+		if at += i + 1; closes(b, at-1) {
 			return at
 		}
 	}
+}
+
+// closes tells whether a quote ends a string that begins before it: no odd
+// number of backslashes stands in front of it.
+func closes[text string | []byte](b text, quote int) bool {
+	escapes := 0
+	for b[quote-1-escapes] == '\\' {
+		escapes++
+	}
+	return escapes%2 == 0
 }
 
 // interesting tells whether an event may say something, by its verb, and by its

@@ -54,12 +54,7 @@ func stringEnd(b string) int {
 		if i < 0 {
 			return -1
 		}
-		at += i + 1
-		escapes := 0
-		for b[at-2-escapes] == '\\' {
-			escapes++
-		}
-		if escapes%2 == 0 {
+		if at += i + 1; closes(b, at-1) {
 			return at
 		}
 	}
