@@ -25,17 +25,22 @@ type policy struct {
 // admission makes the policies of the Platform.
 func admission(x *Expander) []Object {
 	var objects []Object
-	for _, shape := range shapes(x.platform) {
-		objects = append(objects, x.policy(exempting(x.platform, shape(x.platform)))...)
+	for _, p := range policiesOf(x.platform) {
+		objects = append(objects, x.policy(p)...)
 	}
 	return objects
 }
 
-// shapes are the policies that a Platform has, whatever engine judges.
-func shapes(p *schema.Platform) []func(*schema.Platform) policy {
-	all := []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy, storePolicy, referencePolicy}
+// policiesOf are those that a Platform has, whatever engine judges, lifted as its
+// exemptions say.
+func policiesOf(p *schema.Platform) []policy {
+	shapes := []func(*schema.Platform) policy{mintPolicy, minterPolicy, tokenSecretPolicy, podPolicy, storePolicy, referencePolicy}
 	if len(p.Admission.Writers) > 0 {
-		all = append(all, rolePolicy, accountPolicy, namespacePolicy, execPolicy)
+		shapes = append(shapes, rolePolicy, accountPolicy, namespacePolicy, execPolicy)
+	}
+	all := make([]policy, len(shapes))
+	for i, shape := range shapes {
+		all[i] = exempting(p, shape(p))
 	}
 	return all
 }

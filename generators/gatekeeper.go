@@ -117,8 +117,7 @@ const gatekeeperTargetName = "admission.k8s.gatekeeper.sh"
 // others are Rego, and the Platform's facts are their Constraints' parameters.
 func gatekeeper(x *Expander) []Object {
 	var objects []Object
-	for _, shape := range shapes(x.platform) {
-		p := exempting(x.platform, shape(x.platform))
+	for _, p := range policiesOf(x.platform) {
 		objects = append(objects, x.constrained(p)...)
 	}
 	sync := x.object(kindSyncSet, "", "grants")
