@@ -9,7 +9,6 @@ import (
 	"github.com/eso-tenant/eso-tenant/internal/problem"
 	"github.com/eso-tenant/eso-tenant/internal/rbac"
 	"github.com/eso-tenant/eso-tenant/internal/verify"
-	"github.com/eso-tenant/eso-tenant/schema"
 )
 
 // installed is what Gatekeeper's chart makes, with the values that are rendered for it.
@@ -22,18 +21,10 @@ func installed(t testing.TB) string {
 	return "---\n" + string(text)
 }
 
-// constrainedWorld is fenceWorld with Gatekeeper for an engine, and a second tenant's namespace that is not managed.
+// constrainedWorld is fenceWorld with Gatekeeper for an engine.
 func constrainedWorld(t testing.TB) (string, verify.Input) {
 	t.Helper()
-	sources := example(t, "quickstart")
-	for i := range sources {
-		sources[i].Data = []byte(strings.Replace(string(sources[i].Data), "  enforcement: enforce\n", "  enforcement: enforce\n  admission: {engine: Gatekeeper, writers: [\"system:serviceaccount:flux-system:applier\"]}\n", 1))
-	}
-	sources = append(sources, schema.Source{File: "team.yaml", Data: []byte(
-		"apiVersion: eso-tenant.dev/v1alpha1\nkind: Tenant\nmetadata: {name: team}\nspec:\n  members: [{kind: Group, name: team, role: admin}]\n" +
-			"  namespaces: {team: {stores: {vault: {provider: vault}}}}\n")})
-	text, in := renderedText(t, sources...)
-	return text + storeRights + execRights, in
+	return fenceWorldBy(t, "Gatekeeper")
 }
 
 // ruleSays are the messages of one rule.

@@ -345,9 +345,14 @@ subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: ops}]
 // named delivers.
 func fenceWorld(t *testing.T) (string, verify.Input) {
 	t.Helper()
+	return fenceWorldBy(t, "ValidatingAdmissionPolicy")
+}
+
+func fenceWorldBy(t testing.TB, engine string) (string, verify.Input) {
+	t.Helper()
 	sources := example(t, "quickstart")
 	for i := range sources {
-		sources[i].Data = []byte(strings.Replace(string(sources[i].Data), "  enforcement: enforce\n", "  enforcement: enforce\n  admission: {writers: [\"system:serviceaccount:flux-system:applier\"]}\n", 1))
+		sources[i].Data = []byte(strings.Replace(string(sources[i].Data), "  enforcement: enforce\n", "  enforcement: enforce\n  admission: {engine: "+engine+", writers: [\"system:serviceaccount:flux-system:applier\"]}\n", 1))
 	}
 	sources = append(sources, schema.Source{File: "team.yaml", Data: []byte(
 		"apiVersion: eso-tenant.dev/v1alpha1\nkind: Tenant\nmetadata: {name: team}\nspec:\n  members: [{kind: Group, name: team, role: admin}]\n" +
